@@ -1,0 +1,89 @@
+/**
+ * Every bound of the product, unit in the name. Reaching one is a named outcome, never a silent drop.
+ */
+
+/** A question, counted as people count: graphemes (requirements R10). */
+export const QUESTION_GRAPHEMES_MAX = 2_000
+/** A question in UTF-8; a grapheme can be many code points. */
+export const QUESTION_BYTES_MAX = 16 * 1024
+/** Open questions of one session; beyond, `overload` before accepting and never after. */
+export const OPEN_TURNS_MAX = 20
+/** Entries one session's log may hold before it takes no more questions. */
+export const SESSION_ENTRIES_MAX = 50_000
+/** Sessions one visitor may own at once. */
+export const SESSIONS_PER_VISITOR_MAX = 100
+
+/** An answer in UTF-16 units; what is beyond ends the turn `interrupted`, reason `too-long`. */
+export const ANSWER_CHARS_MAX = 200_000
+/** One `answer-part` in UTF-16 units; more is split over several. */
+export const ANSWER_PART_CHARS_MAX = 8_192
+/** Text of an answer is gathered this long before it is appended. */
+export const ANSWER_COALESCE_MS = 25
+/** Attempts at one question, over all owners, before it ends `failed`. */
+export const TURN_ATTEMPTS_MAX = 5
+/** Question and answer pairs sent to the agent as history. */
+export const HISTORY_ITEMS_MAX = 20
+/** Bodies the turn runner may append in one write. */
+export const WRITE_ENTRIES_MAX = 64
+
+/** One WebSocket message from a browser, in bytes. */
+export const FRAME_BYTES_MAX = 64 * 1024
+/** Questions a link may have sent and not yet seen accepted. */
+export const SENDS_IN_FLIGHT_MAX = 8
+/** Entries in one read of the log, and so in one batch to a follower. */
+export const READ_ENTRIES_MAX = 256
+/** Items in a snapshot and on the page; earlier ones are behind a link. */
+export const SNAPSHOT_ITEMS_MAX = 20
+/** A browser must say hello within this time of opening its link. */
+export const HELLO_TIMEOUT_MS = 5_000
+/** A ping at least this often, both for the peer's sake and to find silent holes. */
+export const PING_INTERVAL_MS = 15_000
+/** A link without any traffic for this long is dead. */
+export const LINK_SILENCE_MAX_MS = 20_000
+/** Delivery to a slow reader pauses above this many buffered bytes … */
+export const SEND_BUFFER_PAUSE_BYTES = 256 * 1024
+/** … and one that makes no progress for this long is told to come back. */
+export const SLOW_READER_MAX_MS = 30_000
+/** Frames that do not parse before the link is closed for good. */
+export const FRAME_STRIKES_MAX = 3
+/** Frames one link may send in a minute, and how many of them at once. */
+export const FRAMES_PER_MINUTE_MAX = 60
+export const FRAMES_BURST_MAX = 20
+/** Questions one session may ask in a minute. */
+export const QUESTIONS_PER_MINUTE_MAX = 15
+/** Live links: of one session, of one address, of the process. */
+export const LINKS_PER_SESSION_MAX = 5
+export const LINKS_PER_ADDRESS_MAX = 50
+export const LINKS_MAX = 10_000
+/** Sessions one address may create in a minute. */
+export const SESSIONS_PER_MINUTE_MAX = 30
+/** An HTTP request body, in bytes. */
+export const REQUEST_BYTES_MAX = 64 * 1024
+/** Nesting of a JSON body or frame. */
+export const JSON_DEPTH_MAX = 16
+/** Length of any untrusted string that reaches a log line. */
+export const LOG_STRING_CHARS_MAX = 256
+
+/** The browser's reconnect: full jitter between nothing and a doubling cap (requirements R1 `websocket`). */
+export const RECONNECT_BASE_MS = 1_000
+export const RECONNECT_CAP_MS = 30_000
+/** A link must hold this long before the backoff starts over. */
+export const LINK_STABLE_MS = 10_000
+/** A link that is not open by then is given up and tried again. */
+export const CONNECT_TIMEOUT_MS = 5_000
+/** A question that is not accepted by then is sent again with the same id. */
+export const ACCEPT_TIMEOUT_MS = 5_000
+/** Questions a page holds that the server has not settled. */
+export const UNSETTLED_QUESTIONS_MAX = 20
+
+/** The page without JavaScript waits this long for the answer. */
+export const PAGE_WAIT_MAX_MS = 8_000
+/** An SSE response ends by then, so that no proxy cuts it first. */
+export const EVENT_STREAM_MAX_MS = 55_000
+/** Messages one `GET messages` returns. */
+export const MESSAGES_PAGE_MAX = 200
+
+/** Commands the store gathers into one transaction (group commit). */
+export const STORE_BATCH_MAX = 64
+/** Commands that may wait for the store; beyond, `unavailable`. */
+export const STORE_QUEUE_MAX = 10_000

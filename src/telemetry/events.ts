@@ -1,0 +1,65 @@
+/**
+ * What the service says about itself: one method per thing that happens, called by whoever sees it happen.
+ *
+ * Behind it stand the log lines, and later the metrics, so their names stay in one place. Methods never throw.
+ * No method takes text that a person or an agent wrote; ids are hashed before they are written.
+ */
+import type { TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
+import type { SessionId, TurnId } from '../conversation/ids.ts'
+
+export type Transport = 'websocket' | 'sse' | 'form' | 'api'
+
+export interface FailedRequest {
+  readonly method: string
+  /** The route template, never the path. */
+  readonly route: string
+  readonly status: number
+  /** What the person was given to quote. */
+  readonly reference: string
+  readonly cause: unknown
+}
+
+export interface Events {
+  serviceStarted(facts: { readonly url: string; readonly store: string; readonly agent: string; readonly version: string }): void
+  serviceStopped(facts: { readonly tookMs: number }): void
+  /** The process is about to end because it must. */
+  serviceCrashed(cause: unknown): void
+
+  sessionCreated(session: SessionId): void
+  sessionDeleted(session: SessionId): void
+  sessionsExpired(count: number): void
+
+  linkOpened(transport: Transport): void
+  linkClosed(facts: { readonly transport: Transport; readonly code: number; readonly heldMs: number }): void
+  linkRefused(reason: 'origin' | 'session' | 'capacity' | 'rate' | 'version' | 'path' | 'draining'): void
+  linkResumed(outcome: 'resumed' | 'snapshot' | 'fork'): void
+  frameRefused(problem: string): void
+
+  questionAccepted(facts: {
+    readonly session: SessionId
+    readonly turn: TurnId
+    readonly transport: Transport
+    readonly duplicate: boolean
+    readonly tookMs: number
+  }): void
+  questionRefused(facts: { readonly transport: Transport; readonly reason: string }): void
+  stopRequested(facts: { readonly session: SessionId; readonly turn: TurnId }): void
+
+  turnStarted(facts: { readonly session: SessionId; readonly turn: TurnId; readonly attempt: number }): void
+  turnFirstText(facts: { readonly turn: TurnId; readonly tookMs: number }): void
+  turnEnded(facts: {
+    readonly session: SessionId
+    readonly turn: TurnId
+    readonly outcome: TurnOutcome
+    readonly reason: TurnEndReason | undefined
+    readonly tookMs: number
+  }): void
+  /** A newer owner has the turn; this process wrote nothing more. */
+  turnFenced(turn: TurnId): void
+  agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void
+
+  storeFailed(facts: { readonly kind: string; readonly cause: unknown }): void
+  storeCommitted(facts: { readonly commands: number; readonly tookMs: number }): void
+
+  requestFailed(request: FailedRequest): void
+}

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { QUESTION_BYTES_MAX, QUESTION_GRAPHEMES_MAX } from './limits.ts'
@@ -39,7 +40,7 @@ test('[C11] what was accepted is accepted again unchanged', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (typed) => {
       const first = checkQuestion(typed)
-      if (first.ok) expect(checkQuestion(first.text)).toEqual(first)
+      return !first.ok || isDeepStrictEqual(checkQuestion(first.text), first)
     }),
   )
 })

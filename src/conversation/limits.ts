@@ -76,6 +76,13 @@ export const ACCEPT_TIMEOUT_MS = 5_000
 /** Questions a page holds that the server has not settled. */
 export const UNSETTLED_QUESTIONS_MAX = 20
 
+/** Markdown of one rendered block and of one answer, in UTF-16 units, and blocks of one answer; what is beyond is shown as plain text … */
+export const ANSWER_BLOCK_CHARS_MAX = 20_000
+export const ANSWER_MARKDOWN_CHARS_MAX = 50_000
+export const ANSWER_BLOCKS_MAX = 1_000
+/** … in blocks of about this length. */
+export const ANSWER_PLAIN_BLOCK_CHARS = 4_000
+
 /** The page without JavaScript waits this long for the answer. */
 export const PAGE_WAIT_MAX_MS = 8_000
 /** An SSE response ends by then, so that no proxy cuts it first. */

@@ -1,0 +1,128 @@
+/**
+ * Tokens of a Markdown parser as HTML from an allow-list. A tag is written only where it stands in this file,
+ * and an attribute only with a value made here; whatever else a token holds is shown as text.
+ */
+import type { Token } from 'markdown-it'
+
+/** Host names are what people trust, so text that could turn one around is not shown inside a link. */
+const BIDI_CONTROLS = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
+
+const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+
+export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '')
+
+/** A web address without a user name in it; nothing else becomes a link. */
+export const isSafeLink = (href: string): boolean => safeUrl(href) !== undefined
+
+function safeUrl(href: string): URL | undefined {
+  // Relative addresses would point into our own service.
+  if (!/^https?:\/\//i.test(href)) return undefined
+  const url = URL.parse(href)
+  return url === null || url.username !== '' || url.password !== '' || url.hostname === '' ? undefined : url
+}
+
+const isGovUk = (host: string): boolean => host === 'gov.uk' || host.endsWith('.gov.uk')
+
+/** Fixed HTML for tokens without content of their own. */
+const FIXED: Readonly<Record<string, string>> = {
+  blockquote_open: '<blockquote class="app-quote">',
+  blockquote_close: '</blockquote>',
+  bullet_list_open: '<ul class="govuk-list govuk-list--bullet">',
+  bullet_list_close: '</ul>',
+  ordered_list_close: '</ol>',
+  list_item_open: '<li>',
+  list_item_close: '</li>',
+  hr: '<hr class="govuk-section-break govuk-section-break--m govuk-section-break--visible">',
+  table_open: '<table class="govuk-table">',
+  table_close: '</table>',
+  thead_open: '<thead>',
+  thead_close: '</thead>',
+  tbody_open: '<tbody>',
+  tbody_close: '</tbody>',
+  tr_open: '<tr>',
+  tr_close: '</tr>',
+  th_open: '<th scope="col">',
+  th_close: '</th>',
+  td_open: '<td>',
+  td_close: '</td>',
+  strong_open: '<strong>',
+  strong_close: '</strong>',
+  em_open: '<em>',
+  em_close: '</em>',
+  softbreak: '<br>',
+  hardbreak: '<br>',
+}
+
+/** The page's own headings end at h3, so an answer's begin at h4. */
+const HEADINGS: Readonly<Record<string, { readonly tag: string; readonly size: string }>> = {
+  h1: { tag: 'h4', size: 'm' },
+  h2: { tag: 'h4', size: 'm' },
+  h3: { tag: 'h5', size: 's' },
+  h4: { tag: 'h6', size: 's' },
+  h5: { tag: 'h6', size: 's' },
+  h6: { tag: 'h6', size: 's' },
+}
+
+/** The HTML of a run of tokens; `inline` tokens must have their children. */
+export function renderTokens(tokens: readonly Token[]): string {
+  const links: (URL | undefined)[] = []
+  return tokens.map((token) => renderToken(token, links)).join('')
+}
+
+function renderToken(token: Token, links: (URL | undefined)[]): string {
+  switch (token.type) {
+    case 'inline':
+      return renderTokens(token.children ?? [])
+    case 'text':
+    case 'text_special':
+      return escapeHtml(links.length > 0 ? token.content.replace(BIDI_CONTROLS, '') : token.content)
+    case 'code_inline':
+      return `<code>${escapeHtml(links.length > 0 ? token.content.replace(BIDI_CONTROLS, '') : token.content)}</code>`
+    case 'code_block':
+    case 'fence':
+      return `<pre class="app-code"><code>${escapeHtml(token.content)}</code></pre>`
+    case 'image':
+      // Never fetched: a picture's address can carry what was said to somebody else's server. Its description stays.
+      return escapeHtml(token.content)
+    case 'paragraph_open':
+      return token.hidden ? '' : '<p class="govuk-body">'
+    case 'paragraph_close':
+      // Tight list items have no paragraphs; text must not run into a list inside the same item.
+      return token.hidden ? '' : '</p>'
+    case 'heading_open':
+    case 'heading_close':
+      return heading(token)
+    case 'ordered_list_open':
+      return orderedList(token)
+    case 'link_open':
+      return openLink(token, links)
+    case 'link_close':
+      return closeLink(links)
+    default:
+      return FIXED[token.type] ?? escapeHtml(token.content)
+  }
+}
+
+function heading(token: Token): string {
+  const { tag, size } = HEADINGS[token.tag] ?? { tag: 'h6', size: 's' }
+  return token.nesting === 1 ? `<${tag} class="govuk-heading-${size}">` : `</${tag}>`
+}
+
+function orderedList(token: Token): string {
+  const start = Number(token.attrGet('start') ?? 1)
+  const from = Number.isSafeInteger(start) && start !== 1 ? ` start="${start}"` : ''
+  return `<ol class="govuk-list govuk-list--number"${from}>`
+}
+
+function openLink(token: Token, links: (URL | undefined)[]): string {
+  const url = safeUrl(String(token.attrGet('href') ?? ''))
+  links.push(url)
+  return url === undefined ? '' : `<a class="govuk-link" href="${escapeHtml(url.href)}" rel="noopener noreferrer nofollow">`
+}
+
+/** A link's text can say anything, so where it goes is shown, unless it stays on GOV.UK. */
+function closeLink(links: (URL | undefined)[]): string {
+  const url = links.pop()
+  if (url === undefined) return ''
+  return isGovUk(url.hostname) ? '</a>' : ` (${escapeHtml(url.host)})</a>`
+}

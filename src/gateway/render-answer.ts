@@ -1,0 +1,198 @@
+/**
+ * An answer's text as HTML, block by block: the one renderer of the live page, the page without JavaScript and the transcript.
+ *
+ * Guarantees, for any text whatever (agent output is hostile):
+ * - only the tags and attributes listed in SPEC [W1] are written; every other character of the text is shown as text;
+ * - blocks are prefix-stable: the blocks of any prefix of a text are the first blocks of the whole, so a shown block never changes;
+ * - it never throws, and its cost and its output grow no faster than the text: what would cost more is shown as plain text.
+ *
+ * A top-level block is complete only when a later one has begun, and a line counts only once it is complete, because a line
+ * that still grows can change what came before it. Reference definitions are off: they would reach back into earlier blocks.
+ */
+import MarkdownIt, { type Token } from 'markdown-it'
+import { ANSWER_BLOCK_CHARS_MAX, ANSWER_BLOCKS_MAX, ANSWER_MARKDOWN_CHARS_MAX, ANSWER_PLAIN_BLOCK_CHARS } from '../conversation/limits.ts'
+import { escapeHtml, isSafeLink, renderTokens } from './answer-html.ts'
+
+/** A completed piece of an answer. */
+export interface AnswerBlock {
+  readonly html: string
+  /** UTF-16 units of the answer's text that the blocks up to this one cover. */
+  readonly upTo: number
+  /** Markdown cost too much here, so what follows is shown as plain text. */
+  readonly isRestPlain: boolean
+}
+
+/** Levels of nesting one line may open; a person writes three or four. */
+const MARKERS_PER_LINE_MAX = 12
+/** Columns of markers and indentation before a line's text. No more levels than columns can be open, so `NESTING_MAX` is never reached. */
+const LEAD_COLUMNS_MAX = 80
+/** Beyond this markdown-it would leave text out. */
+const NESTING_MAX = 200
+const CELLS_PER_LINE_MAX = 64
+/** Each opening bracket makes the parser look ahead through the block. */
+const BRACKETS_PER_BLOCK_MAX = 400
+/** How much longer than its text a block's HTML may be. */
+const GROWTH_MAX = 12
+const GROWTH_FREE_CHARS = 4_000
+
+const LINE = /[^\r\n]*(?:\r\n?|\n|$)/y
+const LEAD = /^(?:[ \t]|>|[-+*](?=\s|$)|\d{1,9}[.)](?=\s|$))+/
+const MARKER = />|[-+*]|\d+[.)]/g
+const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/
+
+const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false, breaks: true, maxNesting: NESTING_MAX })
+markdown.disable(['reference', 'html_block', 'autolink', 'html_inline', 'strikethrough'])
+markdown.validateLink = isSafeLink
+
+/**
+ * The completed blocks of `text`; with `isEnded` all of it.
+ *
+ * @param known - blocks returned earlier for a prefix of the same answer; they are returned again as they are and not rendered again,
+ *   so that following a growing answer costs no more than its latest block
+ */
+export function renderBlocks(text: string, isEnded: boolean, known: readonly AnswerBlock[] = []): readonly AnswerBlock[] {
+  const blocks = [...known]
+  let at = known.at(-1)?.upTo ?? 0
+  let isPlain = known.at(-1)?.isRestPlain ?? false
+  const lines = completeLines(text, at, isEnded)
+  for (let isMore = !isPlain; isMore;) {
+    const stretch = stretchFrom(text, lines, at)
+    const isLast = stretch.endsAt === 'hostile line' || (stretch.endsAt === 'last line' && isEnded)
+    const found = parseBlocks(text.slice(at, stretch.stop), isLast)
+    const start = at
+    for (const block of found) if (!isFull(blocks)) blocks.push({ ...block, upTo: start + block.upTo })
+    at = blocks.at(-1)?.upTo ?? 0
+    const isStuck = stretch.endsAt === 'bound' && found.length === 0
+    isPlain = isStuck || stretch.endsAt === 'hostile line' || isFull(blocks)
+    isMore = !isPlain && stretch.endsAt === 'bound'
+  }
+  return isPlain ? [...blocks, ...plainBlocks(text, lines, at, isEnded)] : blocks
+}
+
+const isFull = (blocks: readonly AnswerBlock[]): boolean =>
+  blocks.length >= ANSWER_BLOCKS_MAX || (blocks.at(-1)?.upTo ?? 0) >= ANSWER_MARKDOWN_CHARS_MAX
+
+interface Line {
+  readonly start: number
+  readonly end: number
+}
+
+/** The lines from `from` on that can no longer grow. A carriage return at the end may yet be half of a line end. */
+function completeLines(text: string, from: number, isEnded: boolean): readonly Line[] {
+  const lines: Line[] = []
+  for (let start = from; start < text.length;) {
+    LINE.lastIndex = start
+    const end = start + (LINE.exec(text)?.[0].length ?? 0)
+    if (!isEnded && end === text.length && text[end - 1] !== '\n') break
+    lines.push({ start, end })
+    start = end
+  }
+  return lines
+}
+
+/** The lines from `from` that are parsed in one go, and what ended them. */
+interface Stretch {
+  readonly stop: number
+  readonly endsAt: 'last line' | 'bound' | 'hostile line'
+}
+
+function stretchFrom(text: string, lines: readonly Line[], from: number): Stretch {
+  let stop = from
+  for (const { start, end } of lines) {
+    if (start < from) continue
+    if (isHostile(text.slice(start, end))) return { stop, endsAt: 'hostile line' }
+    if (end - from > ANSWER_BLOCK_CHARS_MAX) return { stop, endsAt: 'bound' }
+    stop = end
+  }
+  return { stop, endsAt: 'last line' }
+}
+
+/** Whether the line alone could make parsing slow or its HTML large. */
+function isHostile(line: string): boolean {
+  if (line.length > ANSWER_BLOCK_CHARS_MAX || occurrences(line, '|') > CELLS_PER_LINE_MAX) return true
+  const lead = LEAD.exec(line)?.[0] ?? ''
+  const columns = lead.length + 3 * occurrences(lead, '\t')
+  if (columns <= MARKERS_PER_LINE_MAX || RULE.test(line.trimEnd())) return false
+  return columns > LEAD_COLUMNS_MAX || (lead.match(MARKER)?.length ?? 0) > MARKERS_PER_LINE_MAX
+}
+
+function occurrences(text: string, character: string): number {
+  let count = 0
+  for (let index = text.indexOf(character); index !== -1; index = text.indexOf(character, index + 1)) count += 1
+  return count
+}
+
+/** The blocks of `source`, `upTo` counted from its start; without the last, which may yet grow, unless `isLast`. */
+function parseBlocks(source: string, isLast: boolean): readonly AnswerBlock[] {
+  const tokens: Token[] = []
+  markdown.block.parse(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD'), markdown, {}, tokens)
+  const groups = topLevel(tokens)
+  const starts = lineStarts(source)
+  return groups.slice(0, isLast ? groups.length : -1).map((group, index) => {
+    const start = index === 0 ? 0 : startOf(group, starts)
+    const next = groups[index + 1]
+    const upTo = next === undefined ? source.length : startOf(next, starts)
+    return { html: renderGroup(group, source.slice(start, upTo)), upTo, isRestPlain: false }
+  })
+}
+
+/** Where each line starts; counts line ends as the parser does. */
+function lineStarts(source: string): readonly number[] {
+  const starts = [0]
+  for (const match of source.matchAll(/\r\n?|\n/g)) starts.push(match.index + match[0].length)
+  return starts
+}
+
+const startOf = (group: readonly Token[], starts: readonly number[]): number => starts[group[0]?.map?.[0] ?? 0] ?? 0
+
+/** The tokens of each top-level block. */
+function topLevel(tokens: readonly Token[]): readonly (readonly Token[])[] {
+  const groups: Token[][] = []
+  let open: Token[] | undefined
+  for (const token of tokens) {
+    if (open === undefined) {
+      open = []
+      groups.push(open)
+    }
+    open.push(token)
+    if (token.level === 0 && token.nesting !== 1) open = undefined
+  }
+  return groups
+}
+
+function renderGroup(group: readonly Token[], source: string): string {
+  if (occurrences(source, '[') > BRACKETS_PER_BLOCK_MAX) return plainHtml(source)
+  for (const token of group) {
+    if (token.type === 'inline') {
+      token.children = []
+      markdown.inline.parse(token.content, markdown, {}, token.children)
+    }
+  }
+  const html = renderTokens(group)
+  return html.length > source.length * GROWTH_MAX + GROWTH_FREE_CHARS ? plainHtml(source) : html
+}
+
+/** Whole lines of plain text, gathered so that there are few blocks however many lines. */
+function plainBlocks(text: string, lines: readonly Line[], from: number, isEnded: boolean): readonly AnswerBlock[] {
+  const blocks: AnswerBlock[] = []
+  const add = (end: number): void => {
+    blocks.push({ html: plainHtml(text.slice(start, end)), upTo: end, isRestPlain: true })
+    start = end
+  }
+  let start = from
+  for (const line of lines) {
+    const isLong = line.start - start >= ANSWER_PLAIN_BLOCK_CHARS
+    if (isLong && text.slice(line.start, line.end).trim() !== '' && text.slice(start, line.start).trim() !== '') add(line.start)
+  }
+  if (isEnded && text.slice(start).trim() !== '') add(text.length)
+  return blocks
+}
+
+/** One paragraph with the line breaks of the text; more than one empty line in a row is one. */
+function plainHtml(source: string): string {
+  const text = source
+    .replace(/\r\n?/g, '\n')
+    .trim()
+    .replace(/\n[ \t]*(?:\n[ \t]*)+/g, '\n\n')
+  return `<p class="govuk-body">${escapeHtml(text).replaceAll('\n', '<br>')}</p>`
+}

@@ -1,0 +1,198 @@
+import { expect, test } from 'vitest'
+import { ConfigError, readConfig, type ConfigFault, type Environment } from './config.ts'
+
+/** The faults of an environment that must not be accepted. */
+function faultsOf(env: Environment): readonly ConfigFault[] {
+  try {
+    readConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+const namesOf = (env: Environment): readonly string[] => faultsOf(env).map(({ name }) => name)
+
+test('[O4] without any setting the service has its defaults', () => {
+  expect(readConfig({})).toEqual({
+    environment: 'development',
+    host: '127.0.0.1',
+    port: 3000,
+    publicOrigin: undefined,
+    dataDir: './data',
+    agent: {
+      url: 'ws://127.0.0.1:3001/',
+      protocol: 'messages',
+      apiKey: undefined,
+      concurrency: 32,
+      firstTokenTimeoutMs: 10_000,
+      idleTimeoutMs: 15_000,
+      deadlineMs: 120_000,
+    },
+    turnLeaseMs: 5_000,
+    questionExpiresMs: 86_400_000,
+    sessionSecret: undefined,
+    sessionTtlMs: 86_400_000,
+    guidanceDir: './guidance',
+    serviceName: 'Ask a question',
+    brand: 'generic',
+    logLevel: 'info',
+    healthIntervalMs: 30_000,
+    healthCheckTimeoutMs: 2_000,
+    drainMs: 25_000,
+    isReadyWhenOffline: false,
+  })
+})
+
+test('[O4] every setting reaches the configuration', () => {
+  const secret = 's'.repeat(32)
+  const config = readConfig({
+    NODE_ENV: 'production',
+    HOST: '0.0.0.0',
+    PORT: '8080',
+    PUBLIC_ORIGIN: 'https://chat.service.gov.uk/',
+    DATA_DIR: '/var/lib/chat',
+    AGENT_URL: 'wss://agent.example/{sessionId}',
+    AGENT_PROTOCOL: 'messages',
+    AGENT_API_KEY: 'key',
+    AGENT_CONCURRENCY: '4',
+    AGENT_FIRST_TOKEN_TIMEOUT_MS: '1000',
+    AGENT_IDLE_TIMEOUT_MS: '2000',
+    AGENT_DEADLINE_MS: '3000',
+    TURN_LEASE_MS: '1500',
+    QUESTION_EXPIRES_MS: '60000',
+    SESSION_SECRET: secret,
+    SESSION_TTL_HOURS: '2',
+    GUIDANCE_DIR: '/guidance',
+    SERVICE_NAME: 'Ask about permits',
+    BRAND: 'govuk',
+    LOG_LEVEL: 'debug',
+    HEALTH_INTERVAL_MS: '1000',
+    HEALTH_CHECK_TIMEOUT_MS: '500',
+    DRAIN_MS: '0',
+    READY_WHEN_OFFLINE: 'true',
+  })
+  expect(config).toEqual({
+    environment: 'production',
+    host: '0.0.0.0',
+    port: 8080,
+    publicOrigin: 'https://chat.service.gov.uk',
+    dataDir: '/var/lib/chat',
+    agent: {
+      url: 'wss://agent.example/{sessionId}',
+      protocol: 'messages',
+      apiKey: 'key',
+      concurrency: 4,
+      firstTokenTimeoutMs: 1_000,
+      idleTimeoutMs: 2_000,
+      deadlineMs: 3_000,
+    },
+    turnLeaseMs: 1_500,
+    questionExpiresMs: 60_000,
+    sessionSecret: secret,
+    sessionTtlMs: 7_200_000,
+    guidanceDir: '/guidance',
+    serviceName: 'Ask about permits',
+    brand: 'govuk',
+    logLevel: 'debug',
+    healthIntervalMs: 1_000,
+    healthCheckTimeoutMs: 500,
+    drainMs: 0,
+    isReadyWhenOffline: true,
+  })
+})
+
+test('[O4] an empty or blank setting counts as not set', () => {
+  expect(readConfig({ PORT: '', HOST: '  ', REDIS_URL: '' })).toEqual(readConfig({}))
+})
+
+test('[O4] the default agent is the simulator on its own port', () => {
+  expect(readConfig({ SIMULATOR_PORT: '4001' }).agent.url).toBe('ws://127.0.0.1:4001/')
+})
+
+test('[O4] the configuration cannot be changed', () => {
+  const config = readConfig({})
+  expect(Object.isFrozen(config)).toBe(true)
+  expect(Object.isFrozen(config.agent)).toBe(true)
+})
+
+test('[O5] one error lists every fault, with the name and what is allowed', () => {
+  const env = { PORT: '99999', LOG_LEVEL: 'loud', DRAIN_MS: '1.5', PUBLIC_ORIGIN: 'https://example.org/chat' }
+  expect(faultsOf(env)).toEqual([
+    { name: 'PORT', problem: 'must be a whole number from 0 to 65535; what is set is a whole number outside that' },
+    {
+      name: 'PUBLIC_ORIGIN',
+      problem:
+        'must be an origin such as https://chat.example.gov.uk, in lower case and without a path; what is set is a URL of another form',
+    },
+    {
+      name: 'LOG_LEVEL',
+      problem: 'must be "debug" or "info" or "warn" or "error" or "silent"; what is set is a text of 4 characters',
+    },
+    { name: 'DRAIN_MS', problem: 'must be a whole number from 0 to 600000; what is set is a number with a fraction' },
+  ])
+  expect(() => readConfig(env)).toThrow(/PORT[^]*PUBLIC_ORIGIN[^]*LOG_LEVEL[^]*DRAIN_MS/)
+})
+
+test.each([
+  ['SESSION_SECRET', 'hunter2-hunter2'],
+  ['AGENT_URL', 'wss://user:hunter2@agent.example/'],
+  ['AGENT_API_KEY', 'hunter2\u0000'],
+  ['PORT', 'hunter2'],
+])('[O5] the value of %s is not repeated in the error', (name, value) => {
+  expect(namesOf({ [name]: value })).toEqual([name])
+  expect(JSON.stringify(new ConfigError(faultsOf({ [name]: value })).message)).not.toContain('hunter2')
+})
+
+test.each([
+  ['PORT', '-1'],
+  ['PORT', '0x10'],
+  ['PORT', '80 81'],
+  ['AGENT_CONCURRENCY', '0'],
+  ['TURN_LEASE_MS', '1e4'],
+  ['READY_WHEN_OFFLINE', 'yes'],
+  ['PUBLIC_ORIGIN', 'chat.example.org'],
+  ['PUBLIC_ORIGIN', 'ftp://chat.example.org'],
+  ['PUBLIC_ORIGIN', 'https://user@chat.example.org'],
+  ['AGENT_URL', 'agent.example'],
+  ['AGENT_URL', 'file:///etc/passwd'],
+  ['SERVICE_NAME', 'Ask\nanother'],
+  ['NODE_ENV', 'prod'],
+  ['BRAND', 'GOVUK'],
+])('[O5] %s=%j is refused', (name, value) => {
+  expect(namesOf({ [name]: value })).toEqual([name])
+})
+
+test.each([
+  ['REDIS_URL', 'redis://localhost'],
+  ['REDIS_WAIT_REPLICAS', '1'],
+  ['AGENT_PROTOCOL', 'openai'],
+  ['AGENT_PROTOCOL', 'ag-ui'],
+  ['AGENT_URL', 'https://agent.example/v1'],
+  ['AGENT_MODEL', 'large'],
+  ['BREAKER_AI_AGENT_VOLUME_THRESHOLD', '5'],
+  ['RETRY_API_ATTEMPTS', '3'],
+  ['LOG_DIR', '/var/log/chat'],
+  ['OPS_TOKEN', 'token'],
+])('[O6] %s=%s is refused as not available in this version', (name, value) => {
+  expect(faultsOf({ [name]: value })).toEqual([{ name, problem: expect.stringContaining('not available in this version') }])
+})
+
+test.each([undefined, 'https://chat.example.org', 'https://gov.uk.example.org', 'https://notgov.uk', 'http://chat.service.gov.uk'])(
+  '[O7] the GOV.UK brand is refused at %s',
+  (publicOrigin) => {
+    expect(namesOf({ BRAND: 'govuk', PUBLIC_ORIGIN: publicOrigin })).toEqual(['BRAND'])
+  },
+)
+
+test.each(['https://chat.service.gov.uk', 'https://www.gov.uk'])('[O7] the GOV.UK brand is allowed at %s', (publicOrigin) => {
+  expect(readConfig({ BRAND: 'govuk', PUBLIC_ORIGIN: publicOrigin }).brand).toBe('govuk')
+})
+
+test('[O5] settings that contradict each other are faults', () => {
+  expect(namesOf({ AGENT_DEADLINE_MS: '5000', HEALTH_INTERVAL_MS: '1000' })).toEqual([
+    'AGENT_FIRST_TOKEN_TIMEOUT_MS',
+    'HEALTH_CHECK_TIMEOUT_MS',
+  ])
+})

@@ -1,0 +1,168 @@
+/**
+ * Every setting of the service, read once from the environment.
+ *
+ * Pure: `readConfig` takes the environment as a value and gives back frozen data or one `ConfigError` with every fault in it.
+ * A setting that belongs to a feature this version does not have is refused, because ignoring it would be a promise not kept.
+ */
+import { ChatServiceError } from '../chat-service-error.ts'
+import { oneOf, origin, readSettings, text, toggle, url, wholeNumber, type Environment, type Parser } from './settings.ts'
+
+export type { Environment } from './settings.ts'
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Everything the service can be told from outside. Times are milliseconds unless the name says otherwise. */
+export interface Config {
+  readonly environment: 'development' | 'production' | 'test'
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  /** Where people see the service; `undefined` until the port is known, then `http://HOST:PORT`. */
+  readonly publicOrigin: string | undefined
+  readonly dataDir: string
+  readonly agent: {
+    readonly url: string
+    readonly protocol: 'messages'
+    readonly apiKey: string | undefined
+    readonly concurrency: number
+    readonly firstTokenTimeoutMs: number
+    readonly idleTimeoutMs: number
+    readonly deadlineMs: number
+  }
+  readonly turnLeaseMs: number
+  readonly questionExpiresMs: number
+  /** `undefined`: made on first start and kept in `dataDir`. */
+  readonly sessionSecret: string | undefined
+  readonly sessionTtlMs: number
+  readonly guidanceDir: string
+  readonly serviceName: string
+  readonly brand: 'generic' | 'govuk'
+  readonly logLevel: LogLevel
+  readonly healthIntervalMs: number
+  readonly healthCheckTimeoutMs: number
+  readonly drainMs: number
+  readonly isReadyWhenOffline: boolean
+}
+
+/** What is wrong with one setting. Never holds the value of a secret. */
+export interface ConfigFault {
+  readonly name: string
+  readonly problem: string
+}
+
+/** The environment holds settings the service cannot run with; not retryable, because they do not change by themselves. */
+export class ConfigError extends ChatServiceError {
+  override name = 'ConfigError'
+  readonly faults: readonly ConfigFault[]
+
+  constructor(faults: readonly ConfigFault[]) {
+    const lines = faults.map(({ name, problem }) => `  ${name} ${problem}`)
+    super(['These settings cannot be used:', ...lines].join('\n'), { code: 'CONFIG_ERROR', statusCode: 500, isRetryable: false })
+    this.faults = faults
+  }
+}
+
+const DAY_MS = 86_400_000
+const SECRET_CHARS_MIN = 32
+
+/** Settings of the design that mean nothing yet, and what would have to be there. */
+const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
+  [/^REDIS_(URL|KEY_PREFIX|WAIT_REPLICAS)$/, 'the Redis store'],
+  [/^AGENT_MODEL$/, 'OpenAI-compatible agents'],
+  [/^BREAKER_(AI_AGENT|REDIS)_(ERROR_THRESHOLD|VOLUME_THRESHOLD|RESET_TIMEOUT_MS|RESET_TIMEOUT_MAX_MS)$/, 'circuit breakers'],
+  [/^RETRY_(WEBSOCKET|API|DATABASE)_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'retry settings'],
+  [/^LOG_DIR$/, 'log files'],
+  [/^OPS_(TOKEN|PORT)$/, 'operator pages'],
+]
+
+/**
+ * The configuration that `env` asks for. An empty value counts as not set.
+ *
+ * @throws ConfigError listing every fault at once.
+ */
+export function readConfig(env: Environment): Config {
+  const { read, faults } = readSettings(env)
+  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(1, 65_535), 3001)
+  const config: Config = {
+    environment: read('NODE_ENV', oneOf('development', 'production', 'test'), 'development'),
+    host: read('HOST', text(255), '127.0.0.1'),
+    port: read('PORT', wholeNumber(0, 65_535), 3000),
+    publicOrigin: read('PUBLIC_ORIGIN', origin, undefined),
+    dataDir: read('DATA_DIR', text(4_096), './data'),
+    agent: {
+      url: read('AGENT_URL', agentUrl, `ws://127.0.0.1:${simulatorPort}/`),
+      protocol: read('AGENT_PROTOCOL', agentProtocol, 'messages'),
+      apiKey: read('AGENT_API_KEY', text(4_096), undefined),
+      concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
+      firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
+      idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
+      deadlineMs: read('AGENT_DEADLINE_MS', wholeNumber(1_000, 3_600_000), 120_000),
+    },
+    turnLeaseMs: read('TURN_LEASE_MS', wholeNumber(500, 60_000), 5_000),
+    questionExpiresMs: read('QUESTION_EXPIRES_MS', wholeNumber(1_000, 30 * DAY_MS), DAY_MS),
+    sessionSecret: read('SESSION_SECRET', secret, undefined),
+    sessionTtlMs: read('SESSION_TTL_HOURS', wholeNumber(1, 24 * 365), 24) * 3_600_000,
+    guidanceDir: read('GUIDANCE_DIR', text(4_096), './guidance'),
+    serviceName: read('SERVICE_NAME', text(100), 'Ask a question'),
+    brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
+    logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
+    healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),
+    healthCheckTimeoutMs: read('HEALTH_CHECK_TIMEOUT_MS', wholeNumber(50, 60_000), 2_000),
+    drainMs: read('DRAIN_MS', wholeNumber(0, 600_000), 25_000),
+    isReadyWhenOffline: read('READY_WHEN_OFFLINE', toggle, false),
+  }
+  const all = [...faults(), ...unavailable(env), ...contradictions(config)]
+  if (all.length > 0) throw new ConfigError(all)
+  return Object.freeze({ ...config, agent: Object.freeze(config.agent) })
+}
+
+const secret: Parser<string> = (given) =>
+  given.length >= SECRET_CHARS_MIN
+    ? { value: given }
+    : { problem: `must have at least ${SECRET_CHARS_MIN} characters, for example what "openssl rand -base64 32" prints` }
+
+const agentUrl: Parser<string> = (given) =>
+  /^https?:/i.test(given)
+    ? { problem: 'must be a ws:// or wss:// URL: HTTP agents are not available in this version' }
+    : url('ws:', 'wss:')(given)
+
+const agentProtocol: Parser<'messages'> = (given) => {
+  if (given === 'messages') return { value: given }
+  const isKnown = given === 'openai' || given === 'ag-ui' || given === 'synthetic-agents'
+  return { problem: isKnown ? `must be "messages": "${given}" is not available in this version` : 'must be "messages"' }
+}
+
+function unavailable(env: Environment): readonly ConfigFault[] {
+  return Object.keys(env).flatMap((name) => {
+    const feature = NOT_AVAILABLE.find(([pattern]) => pattern.test(name))?.[1]
+    return feature === undefined || (env[name] ?? '') === ''
+      ? []
+      : [{ name, problem: `is not available in this version: it has no ${feature} yet` }]
+  })
+}
+
+/** Settings that are fine one by one and wrong together. */
+function contradictions(config: Config): readonly ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const { agent, brand, publicOrigin } = config
+  if (brand === 'govuk' && !isGovUk(publicOrigin)) {
+    faults.push({
+      name: 'BRAND',
+      problem: 'may be "govuk" only when PUBLIC_ORIGIN is on a gov.uk domain: the GOV.UK crown and typeface are for those',
+    })
+  }
+  if (agent.firstTokenTimeoutMs > agent.deadlineMs) {
+    faults.push({ name: 'AGENT_FIRST_TOKEN_TIMEOUT_MS', problem: `must not be longer than AGENT_DEADLINE_MS (${agent.deadlineMs})` })
+  }
+  if (config.healthCheckTimeoutMs > config.healthIntervalMs) {
+    faults.push({ name: 'HEALTH_CHECK_TIMEOUT_MS', problem: `must not be longer than HEALTH_INTERVAL_MS (${config.healthIntervalMs})` })
+  }
+  return faults
+}
+
+function isGovUk(publicOrigin: string | undefined): boolean {
+  if (publicOrigin === undefined) return false
+  const { hostname, protocol } = new URL(publicOrigin)
+  return protocol === 'https:' && (hostname === 'gov.uk' || hostname.endsWith('.gov.uk'))
+}

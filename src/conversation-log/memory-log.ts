@@ -1,0 +1,258 @@
+/**
+ * The conversation log in memory: the definition of correct, against which every adapter is compared.
+ *
+ * `MemoryStore` is the synchronous core, for the simulation; `createMemoryLog` is the port around it.
+ * Nothing survives the process.
+ */
+import type { Durability } from '../conversation/durability.ts'
+import {
+  mintEntryId,
+  mintLogId,
+  mintTurnId,
+  type Cursor,
+  type DeviceId,
+  type SessionId,
+  type TurnId,
+  type VisitorId,
+} from '../conversation/ids.ts'
+import { SESSIONS_PER_VISITOR_MAX } from '../conversation/limits.ts'
+import type { TurnBody } from '../conversation/entry.ts'
+import type {
+  AskResult,
+  Claim,
+  ConversationLog,
+  CreateSessionResult,
+  NewQuestion,
+  NewSession,
+  ReadResult,
+  Session,
+  StopResult,
+  WriteResult,
+} from './conversation-log.ts'
+import { createDoorbells } from './doorbells.ts'
+import {
+  checkReadLimit,
+  decideClaim,
+  decideRead,
+  decideRelease,
+  decideRenew,
+  decideStop,
+  decideWrite,
+  type OpenTurn,
+} from './log-decisions.ts'
+import { LogError } from './log-error.ts'
+import {
+  append,
+  ask,
+  emptyRecord,
+  entriesAfter,
+  entryAt,
+  findTurn,
+  withTurn,
+  type AppendMeans,
+  type SessionRecord,
+} from './memory-session.ts'
+import { portOf, runCommand, type LogPorts, type SyncLog, type SyncPorts } from './sync-log.ts'
+
+/** The whole state of a store at one moment; opaque, and never changed by what happens after it was taken. */
+export interface MemorySnapshot {
+  readonly sessions: ReadonlyMap<SessionId, SessionRecord>
+  readonly turnsOpened: number
+}
+
+/** Options of the core. `durability` is what the memory stands for: a simulation says `fsync` when its snapshots model a disk. */
+export interface MemoryStoreOptions {
+  readonly durability: Durability
+}
+
+/** The synchronous core. Each command does all it says or throws and has done nothing. */
+export class MemoryStore implements SyncLog {
+  readonly #ports: SyncPorts
+  readonly #durability: Durability
+  #sessions = new Map<SessionId, SessionRecord>()
+  #turnsOpened = 0
+
+  constructor(ports: SyncPorts, options: MemoryStoreOptions) {
+    this.#ports = ports
+    this.#durability = options.durability
+  }
+
+  createSession({ id, visitor, ttlMs }: NewSession): CreateSessionResult {
+    const existing = this.findSession(id)
+    if (existing !== undefined) return existing.visitor === visitor ? { type: 'existing', session: existing } : { type: 'taken' }
+    if (this.listSessions(visitor).length >= SESSIONS_PER_VISITOR_MAX) return { type: 'too-many' }
+    const createdAt = this.#ports.now()
+    const session: Session = { id, visitor, logId: mintLogId(this.#ports.random), createdAt, expiresAt: createdAt + ttlMs, questions: 0 }
+    // Whatever expired under this id is gone, and a new life is the newest in order.
+    this.#sessions.delete(id)
+    this.#save(emptyRecord(session, ttlMs))
+    return { type: 'created', session }
+  }
+
+  findSession(id: SessionId): Session | undefined {
+    return this.#live(id)?.session
+  }
+
+  listSessions(visitor: VisitorId): readonly Session[] {
+    const sessions = [...this.#sessions.keys()].flatMap((id) => this.findSession(id) ?? [])
+    return sessions.filter((session) => session.visitor === visitor).toReversed()
+  }
+
+  deleteSession(id: SessionId): boolean {
+    const wasLive = this.#live(id) !== undefined
+    this.#sessions.delete(id)
+    return wasLive
+  }
+
+  deleteExpired(limit: number): number {
+    const expired = [...this.#sessions.keys()].filter((id) => this.#live(id) === undefined).slice(0, limit)
+    for (const id of expired) this.#sessions.delete(id)
+    return expired.length
+  }
+
+  ask(id: SessionId, question: NewQuestion): AskResult {
+    const before = this.#live(id)
+    if (before === undefined) return { type: 'gone' }
+    const turnId = mintTurnId(this.#ports.random)
+    const { result, record } = ask(before, question, { ...this.#means(), turnId, place: this.#turnsOpened + 1 })
+    if (record !== before) {
+      this.#turnsOpened += 1
+      this.#save(record)
+    }
+    return result
+  }
+
+  stop(id: SessionId, turnId: TurnId): StopResult {
+    const record = this.#live(id)
+    if (record === undefined) return { type: 'gone' }
+    const decision = decideStop(findTurn(record, turnId))
+    if (decision.type !== 'append') return decision
+    this.#save(withTurn(append(record, [{ kind: 'stop-requested', turnId }], this.#means()), turnId, decision.turn))
+    return { type: 'requested' }
+  }
+
+  lastNumber(id: SessionId, device: DeviceId): number {
+    return this.#live(id)?.lastNumbers.get(device) ?? 0
+  }
+
+  read(id: SessionId, after: Cursor | undefined, limit: number): ReadResult {
+    checkReadLimit(limit)
+    const record = this.#live(id)
+    if (record === undefined) return { type: 'gone' }
+    const { head, session } = record
+    const { logId } = session
+    const settled = this.#durability === 'fsync' ? (head?.seq ?? 0) : 0
+    const from = decideRead(logId, after, after === undefined ? undefined : entryAt(record, after.seq)?.id)
+    if (from === undefined) return { type: 'fork', logId, head, settled }
+    return { type: 'entries', logId, entries: entriesAfter(record, from, limit), head, settled }
+  }
+
+  claim(owner: string, leaseMs: number, limit: number): readonly Claim[] {
+    const terms = { owner, now: this.#ports.leaseNow(), leaseMs }
+    const claimable = [...this.#sessions.keys()].flatMap((id) => {
+      const record = this.#live(id)
+      const [oldest] = record?.openTurns ?? []
+      if (record === undefined || oldest === undefined) return []
+      const turn = decideClaim(oldest.turn, record.fence, terms)
+      return turn === undefined ? [] : [{ record, place: oldest.place, turn }]
+    })
+    const chosen = claimable.toSorted((a, b) => a.place - b.place).slice(0, limit)
+    return chosen.map(({ record, turn }) => {
+      this.#save({ ...withTurn(record, turn.turnId, turn), fence: turn.fence })
+      const { id, visitor } = record.session
+      return { session: id, visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }
+    })
+  }
+
+  renew(claim: Claim, leaseMs: number): boolean {
+    const { record, turn } = this.#claimed(claim)
+    const renewed = decideRenew(turn, claim.fence, { now: this.#ports.leaseNow(), leaseMs })
+    if (record === undefined || renewed === undefined) return false
+    this.#save(withTurn(record, renewed.turnId, renewed))
+    return true
+  }
+
+  release(claim: Claim): void {
+    const { record, turn } = this.#claimed(claim)
+    const released = decideRelease(turn, claim.fence)
+    if (record !== undefined && released !== undefined) this.#save(withTurn(record, released.turnId, released))
+  }
+
+  write(claim: Claim, bodies: readonly TurnBody[]): WriteResult {
+    const { record, turn } = this.#claimed(claim)
+    const decision = decideWrite(turn, claim.fence, bodies)
+    if (record === undefined || decision.type === 'fenced') return { type: 'fenced' }
+    const longer = append(record, bodies, this.#means())
+    if (longer.head === undefined) throw new LogError('corrupt', 'M2: a session with a turn has no entries')
+    this.#save(withTurn(longer, claim.turnId, decision.turn))
+    return { type: 'written', head: longer.head }
+  }
+
+  probe(): void {
+    // A write to and a read of the very map that sessions live in; the copy replaces it, so nothing else changes.
+    const copy = new Map(this.#sessions)
+    if (copy.size !== this.#sessions.size) throw new LogError('corrupt', 'M3: memory lost a session')
+    this.#sessions = copy
+  }
+
+  snapshot(): MemorySnapshot {
+    return { sessions: new Map(this.#sessions), turnsOpened: this.#turnsOpened }
+  }
+
+  /** Makes the store what it was; everything since is forgotten, as after a crash before the commit. */
+  restore(snapshot: MemorySnapshot): void {
+    this.#sessions = new Map(snapshot.sessions)
+    this.#turnsOpened = snapshot.turnsOpened
+  }
+
+  /** Voids every lease, as opening a store does whose only process has died. Fences go on growing. */
+  releaseAll(): void {
+    for (const record of this.#sessions.values()) {
+      const openTurns = record.openTurns.map(({ place, turn }) => ({ place, turn: { ...turn, lease: undefined } }))
+      this.#save({ ...record, openTurns })
+    }
+  }
+
+  #live(id: SessionId): SessionRecord | undefined {
+    const record = this.#sessions.get(id)
+    return record !== undefined && record.session.expiresAt > this.#ports.now() ? record : undefined
+  }
+
+  #save(record: SessionRecord): void {
+    this.#sessions.set(record.session.id, record)
+  }
+
+  #means(): AppendMeans {
+    return { at: this.#ports.now(), mintEntryId: () => mintEntryId(this.#ports.random) }
+  }
+
+  /** The claim's session and turn, as long as the session lives and the turn is open; whether it is still held is for the decision. */
+  #claimed(claim: Claim): { readonly record: SessionRecord | undefined; readonly turn: OpenTurn | undefined } {
+    const record = this.#live(claim.session)
+    const turn = record === undefined ? undefined : findTurn(record, claim.turnId)
+    return { record, turn: turn === 'ended' ? undefined : turn }
+  }
+}
+
+/** A store on its own. Without options it says of itself what it is: `memory`, in which nothing is ever settled. */
+export const createMemoryStore = (ports: SyncPorts, options: MemoryStoreOptions = { durability: 'memory' }): MemoryStore =>
+  new MemoryStore(ports, options)
+
+/** The port over a memory store of its own. After disposal every command is refused as `unavailable`. */
+export function createMemoryLog(ports: LogPorts): ConversationLog {
+  const { clock, random } = ports
+  const store = createMemoryStore({ now: () => clock.now(), leaseNow: () => clock.monotonic(), random })
+  let isClosed = false
+  return portOf({
+    profile: { store: 'memory', durability: 'memory', description: 'memory, gone when the process ends' },
+    doorbells: createDoorbells(),
+    // Async, so that a throw becomes a rejection as it does in every other adapter.
+    submit: async (command) => {
+      if (isClosed) throw new LogError('unavailable', 'the log is closed')
+      return runCommand(store, command)
+    },
+    close: async () => {
+      isClosed = true
+    },
+  })
+}

@@ -1,0 +1,133 @@
+/**
+ * The log's port without promises: what a store does inside one transaction, one command after another.
+ *
+ * The memory log is one of these; the SQLite worker drives another; a simulation may drive the memory one directly.
+ * Commands are plain data, so that they can be queued, batched and sent to another thread.
+ */
+import type { RandomBytes, SessionId } from '../conversation/ids.ts'
+import type { Clock } from '../resilience/clock.ts'
+import type { ConversationLog, StoreProfile } from './conversation-log.ts'
+import type { Doorbells } from './doorbells.ts'
+
+/** What every adapter needs from outside. */
+export interface LogPorts {
+  readonly clock: Clock
+  readonly random: RandomBytes
+}
+
+/** What a command needs to know of the moment it runs in. */
+export interface SyncPorts {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** Milliseconds that never go back, on the clock that leases run on. */
+  readonly leaseNow: () => number
+  readonly random: RandomBytes
+}
+
+type Commands = Omit<ConversationLog, 'profile' | 'onAppend' | 'onWork' | typeof Symbol.asyncDispose>
+export type CommandName = keyof Commands
+
+/** Each command of `ConversationLog`, answered at once. Every method either does all it says or throws and has done nothing. */
+export type SyncLog = { readonly [Name in CommandName]: (...args: Parameters<Commands[Name]>) => Awaited<ReturnType<Commands[Name]>> }
+
+/** A command as data. */
+export type LogCommand = { readonly [Name in CommandName]: { readonly name: Name; readonly args: Parameters<SyncLog[Name]> } }[CommandName]
+export type ResultOf<Name extends CommandName> = ReturnType<SyncLog[Name]>
+
+/** Which doorbells an answered command rings. */
+export interface Rings {
+  readonly session: SessionId | undefined
+  readonly work: boolean
+}
+
+const SILENT: Rings = { session: undefined, work: false }
+
+/** Runs one command. */
+export function runCommand(log: SyncLog, command: LogCommand): ResultOf<CommandName> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a command pairs its name with that method's own arguments
+  const method = log[command.name] as (this: SyncLog, ...args: LogCommand['args']) => ResultOf<CommandName>
+  return method.apply(log, command.args)
+}
+
+/** Carries out commands somewhere; resolves when what they did is as durable as the store promises. */
+export type Submit = (command: LogCommand) => Promise<ResultOf<CommandName>>
+
+/** The port on top of `submit`; doorbells ring once a command has resolved. */
+export function portOf(options: {
+  readonly profile: StoreProfile
+  readonly submit: Submit
+  readonly doorbells: Doorbells
+  readonly close: () => Promise<void>
+}): ConversationLog {
+  const { profile, submit, doorbells, close } = options
+  const call =
+    <Name extends CommandName>(name: Name) =>
+    async (...args: Parameters<SyncLog[Name]>): Promise<ResultOf<Name>> => {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the pair is made here from one Name
+      const command = { name, args } as unknown as LogCommand
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `submit` answers a command with its own result
+      const result = (await submit(command)) as ResultOf<Name>
+      doorbells.ring(ringsOf(command, result))
+      return result
+    }
+  return {
+    profile,
+    createSession: call('createSession'),
+    findSession: call('findSession'),
+    listSessions: call('listSessions'),
+    deleteSession: call('deleteSession'),
+    deleteExpired: call('deleteExpired'),
+    ask: call('ask'),
+    stop: call('stop'),
+    lastNumber: call('lastNumber'),
+    read: call('read'),
+    claim: call('claim'),
+    renew: call('renew'),
+    release: call('release'),
+    write: call('write'),
+    probe: call('probe'),
+    onAppend: doorbells.onAppend,
+    onWork: doorbells.onWork,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/**
+ * Which doorbells the command rings, given what it was answered.
+ *
+ * A deletion rings too, so that followers find the session gone at once; a wish to stop rings for work, because a turn that
+ * nobody holds is stopped by claiming it.
+ */
+export function ringsOf(command: LogCommand, result: unknown): Rings {
+  switch (command.name) {
+    case 'ask':
+      return hasType(result, 'accepted') && !result.duplicate ? { session: command.args[0], work: true } : SILENT
+    case 'stop':
+      return hasType(result, 'requested') ? { session: command.args[0], work: true } : SILENT
+    case 'deleteSession':
+      return result === true ? { session: command.args[0], work: false } : SILENT
+    case 'release':
+      return { session: undefined, work: true }
+    case 'write': {
+      const [claim, bodies] = command.args
+      if (!hasType(result, 'written') || bodies.length === 0) return SILENT
+      return { session: claim.session, work: bodies.some((body) => body.kind === 'turn-ended') }
+    }
+    case 'createSession':
+    case 'findSession':
+    case 'listSessions':
+    case 'deleteExpired':
+    case 'lastNumber':
+    case 'read':
+    case 'claim':
+    case 'renew':
+    case 'probe':
+      return SILENT
+  }
+}
+
+type Typed = { readonly type: 'accepted'; readonly duplicate: boolean } | { readonly type: 'requested' } | { readonly type: 'written' }
+
+function hasType<Type extends Typed['type']>(result: unknown, type: Type): result is Typed & { readonly type: Type } {
+  return typeof result === 'object' && result !== null && 'type' in result && result.type === type
+}

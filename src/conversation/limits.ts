@@ -57,6 +57,8 @@ export const LINKS_PER_ADDRESS_MAX = 50
 export const LINKS_MAX = 10_000
 /** Sessions one address may create in a minute. */
 export const SESSIONS_PER_MINUTE_MAX = 30
+/** Addresses or sessions whose rates are remembered at once; beyond, the one seen longest ago starts afresh. */
+export const ADMISSION_KEYS_MAX = 50_000
 /** An HTTP request body, in bytes. */
 export const REQUEST_BYTES_MAX = 64 * 1024
 /** Nesting of a JSON body or frame. */

@@ -1,0 +1,78 @@
+/**
+ * What the parts of the gateway share: ports, settings, who is asking, and the use cases that forms and API have in common.
+ *
+ * `gateway.ts` makes one per server and hands it to pages, API, live link and event stream; none of them reaches further.
+ */
+import type { Request } from '@hapi/hapi'
+import type { ConversationLog } from '../conversation-log/conversation-log.ts'
+import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
+import type { LEVELS } from '../protocol/protocol.ts'
+import type { Chance, Clock } from '../resilience/clock.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { Admission } from './admission.ts'
+import type { VisitorSessions } from './visitor-sessions.ts'
+
+/** What the whole service can do now: the one word that page, API and probes show. */
+export type ServiceLevel = (typeof LEVELS)[number]
+
+export interface GatewaySettings {
+  /** Signs the visitor cookie and the form tokens; 32 characters or more. */
+  readonly secret: string
+  /** `https://chat.example.gov.uk`, without a slash at the end; `undefined`: whatever host a request names (development only). */
+  readonly publicOrigin: string | undefined
+  readonly serviceName: string
+  readonly brand: 'generic' | 'govuk'
+  /** `Secure` cookies with the `__Host-` prefix, and no guessing of our own origin. */
+  readonly isProduction: boolean
+  /** How long a session lives after its last question. */
+  readonly sessionTtlMs: number
+  /** Proxies between people and us that each append to `X-Forwarded-For`; with 0 the header is ignored. */
+  readonly trustedProxyHops: number
+}
+
+/** What app/ gives the plugin. */
+export interface GatewayOptions {
+  readonly log: ConversationLog
+  readonly level: () => ServiceLevel
+  /** While true, questions are kept and answered later: the API says `queued`. */
+  readonly isAgentAway: () => boolean
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly randomBytes: RandomBytes
+  readonly events: Events
+  readonly settings: GatewaySettings
+}
+
+/** Names of the hidden and visible fields of every form; the gateway itself reads `csrf` and `question`. */
+export const FORM_FIELDS = { csrf: 'csrf', messageId: 'clientMessageId', question: 'question' } as const
+
+/** What a page about a failed request says. Nothing internal is in it. */
+export interface ErrorPage {
+  readonly status: number
+  readonly title: string
+  readonly message: string
+  /** For people to quote: `7F3K-2Q`. */
+  readonly reference: string
+  /** What the person had typed into the form that failed, not yet escaped; shown so that it is not lost. */
+  readonly keptText: string | undefined
+}
+
+/** The whole HTML document. Should it throw, a minimal page is sent instead. */
+export type RenderErrorPage = (request: Request, page: ErrorPage) => string | Promise<string>
+
+export interface GatewayContext extends GatewayOptions {
+  readonly admission: Admission
+  readonly sessions: VisitorSessions
+  /** Who is asking. A request without a good cookie is a new visitor, and its answer sets the cookie. */
+  visitorOf(request: Request): VisitorId
+  /** The value of the hidden field `FORM_FIELDS.csrf`; every form post is checked for it before its handler runs. */
+  csrfTokenOf(request: Request): string
+  /** The nonce of this response's Content-Security-Policy, for `<script nonce>`. */
+  nonceOf(request: Request): string
+  /** The address that limits count, without a port. */
+  addressOf(request: Request): string
+  /** How pages say what failed; `registerPages` calls it once. */
+  setErrorPage(render: RenderErrorPage): void
+  /** Aborts when the server begins to drain: waits end then. */
+  readonly draining: AbortSignal
+}

@@ -1,0 +1,193 @@
+/**
+ * What a visitor can do with sessions of their own: the use cases behind both the API and the forms.
+ *
+ * Every call names the visitor; somebody else's session and one that does not exist are the same to it.
+ * Asking waits for the durable append and never for the agent.
+ */
+import type { AskResult, Session, StopResult } from '../conversation-log/conversation-log.ts'
+import { isOpen, type Conversation, type QuestionItem } from '../conversation/conversation.ts'
+import {
+  isSessionId,
+  mintMessageId,
+  mintSessionId,
+  SERVER_DEVICE,
+  type Cursor,
+  type MessageId,
+  type TurnId,
+  type VisitorId,
+} from '../conversation/ids.ts'
+import { checkQuestion } from '../conversation/question-text.ts'
+import type { Transport } from '../telemetry/events.ts'
+import type { Admission } from './admission.ts'
+import {
+  MessageConflictError,
+  MessageNotFoundError,
+  MessageSendError,
+  OfflineError,
+  OverloadError,
+  QuestionTextError,
+  RateLimitError,
+  SessionNotFoundError,
+  TooManySessionsError,
+} from './errors.ts'
+import type { GatewayOptions } from './gateway-context.ts'
+import { readConversation } from './read-conversation.ts'
+
+export interface NewAsk {
+  /** Checked here to be a session id and this visitor's. */
+  readonly session: string
+  /** Idempotency key; `undefined` mints one, and then nothing protects from asking twice. */
+  readonly messageId: MessageId | undefined
+  /** As it was typed; checked and normalised here. */
+  readonly typed: string
+  readonly inReplyTo: MessageId | undefined
+  readonly transport: Transport
+}
+
+export interface Asked {
+  readonly session: Session
+  readonly messageId: MessageId
+  readonly turnId: TurnId
+  readonly cursor: Cursor
+  /** It had been accepted before; nothing was appended. */
+  readonly duplicate: boolean
+  /** The text as it was stored. */
+  readonly text: string
+  readonly inReplyTo: MessageId | undefined
+}
+
+export interface OwnConversation {
+  readonly session: Session
+  readonly conversation: Conversation
+  /** The last entry folded in; `undefined` when the log is empty. */
+  readonly cursor: Cursor | undefined
+}
+
+/** Every method rejects with `OfflineError` while the level is `offline`, and with `LogError` when the store fails. */
+export interface VisitorSessions {
+  /** @throws RateLimitError | TooManySessionsError */
+  create(visitor: VisitorId, address: string): Promise<Session>
+  /** Newest first. */
+  list(visitor: VisitorId): Promise<readonly Session[]>
+  /** @throws SessionNotFoundError also for somebody else's, and for text that is no session id */
+  find(visitor: VisitorId, session: string): Promise<Session>
+  /** @throws SessionNotFoundError */
+  delete(visitor: VisitorId, session: string): Promise<void>
+  /** The whole conversation, folded. @throws SessionNotFoundError */
+  read(visitor: VisitorId, session: string): Promise<OwnConversation>
+  /** @throws SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
+  ask(visitor: VisitorId, ask: NewAsk): Promise<Asked>
+  /**
+   * Asks that the answer to a question stop. The turn runner ends it.
+   *
+   * @returns the question as it stood, with `isOpen` of it: stopping a question that has ended changes nothing
+   * @throws SessionNotFoundError | MessageNotFoundError
+   */
+  stop(visitor: VisitorId, session: string, messageId: string): Promise<{ readonly question: QuestionItem; readonly isStopping: boolean }>
+}
+
+/** What a session that is too full is told; its own questions end one by one. */
+const OVERLOAD_RETRY_AFTER_MS = 5_000
+
+export function createVisitorSessions(options: GatewayOptions, admission: Admission): VisitorSessions {
+  const { log, clock, randomBytes, events, settings } = options
+
+  async function find(visitor: VisitorId, id: string): Promise<Session> {
+    assertOnline(options)
+    if (!isSessionId(id)) throw new SessionNotFoundError()
+    const session = await log.findSession(id)
+    if (session?.visitor !== visitor) throw new SessionNotFoundError()
+    return session
+  }
+
+  async function read(visitor: VisitorId, id: string): Promise<OwnConversation> {
+    const session = await find(visitor, id)
+    const result = await readConversation(log, session.id)
+    if (result === 'gone') throw new SessionNotFoundError()
+    return { session, ...result }
+  }
+
+  return {
+    find,
+    read,
+    async create(visitor, address) {
+      assertOnline(options)
+      const verdict = admission.createSession(address)
+      if (!verdict.ok) throw new RateLimitError(verdict.retryAfterMs)
+      const result = await log.createSession({ id: mintSessionId(randomBytes), visitor, ttlMs: settings.sessionTtlMs })
+      switch (result.type) {
+        case 'created':
+          events.sessionCreated(result.session.id)
+          return result.session
+        case 'existing':
+          return result.session
+        case 'too-many':
+          throw new TooManySessionsError()
+        case 'taken':
+          throw new Error('unreachable gateway-1: a fresh session id was taken')
+      }
+    },
+    async list(visitor) {
+      assertOnline(options)
+      return log.listSessions(visitor)
+    },
+    async delete(visitor, id) {
+      const session = await find(visitor, id)
+      if (!(await log.deleteSession(session.id))) throw new SessionNotFoundError()
+      events.sessionDeleted(session.id)
+    },
+    async ask(visitor, ask) {
+      const startedAt = clock.monotonic()
+      const session = await find(visitor, ask.session)
+      const refuse = (reason: string, error: Error): Error => {
+        events.questionRefused({ transport: ask.transport, reason })
+        return error
+      }
+      const checked = checkQuestion(ask.typed)
+      if (!checked.ok) throw refuse(checked.problem, new QuestionTextError(checked.problem))
+      const verdict = admission.ask(session.id)
+      if (!verdict.ok) throw refuse('rate', new RateLimitError(verdict.retryAfterMs))
+      const question = {
+        messageId: ask.messageId ?? mintMessageId(clock.now(), randomBytes),
+        device: SERVER_DEVICE,
+        number: undefined,
+        text: checked.text,
+        inReplyTo: ask.inReplyTo,
+      }
+      const result = await log.ask(session.id, question)
+      if (result.type !== 'accepted') throw refuse(result.type, refusal(result))
+      const { turnId, cursor, duplicate } = result
+      const tookMs = clock.monotonic() - startedAt
+      events.questionAccepted({ session: session.id, turn: turnId, transport: ask.transport, duplicate, tookMs })
+      return { session, messageId: question.messageId, turnId, cursor, duplicate, text: checked.text, inReplyTo: ask.inReplyTo }
+    },
+    async stop(visitor, id, messageId) {
+      const { session, conversation } = await read(visitor, id)
+      const question = conversation.items.find((item): item is QuestionItem => item.kind === 'question' && item.messageId === messageId)
+      if (question === undefined) throw new MessageNotFoundError()
+      if (!isOpen(question)) return { question, isStopping: false }
+      const result: StopResult = await log.stop(session.id, question.turnId)
+      if (result.type === 'gone') throw new SessionNotFoundError()
+      if (result.type === 'requested') events.stopRequested({ session: session.id, turn: question.turnId })
+      return { question, isStopping: true }
+    },
+  }
+}
+
+function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>): Error {
+  switch (result.type) {
+    case 'conflict':
+      return new MessageConflictError()
+    case 'overload':
+      return new OverloadError(OVERLOAD_RETRY_AFTER_MS)
+    case 'gone':
+      return new SessionNotFoundError()
+    case 'order':
+      // The server's own device is numbered at append, so the store broke its contract.
+      return new MessageSendError('the log refused the number it gives itself')
+  }
+}
+
+function assertOnline(options: Pick<GatewayOptions, 'level'>): void {
+  if (options.level() === 'offline') throw new OfflineError()
+}

@@ -1,0 +1,115 @@
+/**
+ * The words of `turn.ts`: what a turn can be, what can happen to it, and what it can ask its shell to do.
+ */
+import type { TurnBody, TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
+import type { Claim } from '../conversation-log/conversation-log.ts'
+import type { AgentErrorKind } from '../agent/agent-error.ts'
+import type { Chance } from '../resilience/clock.ts'
+import type { AnswerText } from './answer-text.ts'
+import type { Lease } from './lease.ts'
+import type { TurnView } from './turn-log.ts'
+import type { TurnSettings } from './turn-settings.ts'
+
+/** SHA-256 of the text's UTF-8, in hex. */
+export type Digest = (text: string) => string
+
+export interface TurnContext {
+  /** Monotonic milliseconds: every deadline. */
+  readonly now: number
+  /** Milliseconds since the epoch: only how old the question is. */
+  readonly wallNow: number
+  readonly chance: Chance
+  readonly digest: Digest
+  readonly settings: TurnSettings
+}
+
+/** What is known of the last write. `fence` is the one it went out under; `failures` grow until a write succeeds. */
+export type Store =
+  | { readonly status: 'idle'; readonly failures: number }
+  | { readonly status: 'writing'; readonly fence: number; readonly bodies: readonly TurnBody[]; readonly failures: number }
+  /** A read or a write failed: read, but not before `checkAt`. */
+  | {
+      readonly status: 'unsure'
+      readonly fence: number
+      readonly bodies: readonly TurnBody[]
+      readonly failures: number
+      readonly checkAt: number
+    }
+  | { readonly status: 'checking'; readonly fence: number; readonly bodies: readonly TurnBody[]; readonly failures: number }
+
+export interface Owned {
+  readonly claim: Claim
+  readonly lease: Lease
+  readonly store: Store
+}
+
+export interface End {
+  readonly outcome: TurnOutcome
+  readonly reason: TurnEndReason | undefined
+}
+
+export type LiveTurn =
+  | (Owned & { readonly status: 'opening'; readonly isStopping: boolean })
+  | (Owned & { readonly status: 'starting'; readonly isStopping: boolean; readonly attempt: number; readonly supersedes: boolean })
+  | (Owned & {
+      readonly status: 'asking'
+      readonly attempt: number
+      readonly answer: AnswerText
+      readonly firstTextBy: number
+      readonly deadlineAt: number
+    })
+  | (Owned & {
+      readonly status: 'answering'
+      readonly attempt: number
+      readonly answer: AnswerText
+      readonly idleBy: number
+      readonly deadlineAt: number
+    })
+  | (Owned & { readonly status: 'ending'; readonly attempt: number; readonly answer: AnswerText; readonly end: End })
+
+export type DoneTurn = { readonly status: 'done'; readonly how: 'ended' | 'fenced' | 'released' | 'broken' }
+export type Turn = LiveTurn | DoneTurn
+
+export type TurnEvent =
+  | { readonly type: 'tick' }
+  /** Answers the effect `read`. `undefined`: the session or the turn is gone. */
+  | { readonly type: 'read'; readonly view: TurnView | undefined }
+  | { readonly type: 'read-failed'; readonly isRetryable: boolean }
+  /** These three answer the effect `write`. */
+  | { readonly type: 'written' }
+  | { readonly type: 'fenced' }
+  | { readonly type: 'write-failed'; readonly isRetryable: boolean }
+  /** These two answer the effect `renew` under `fence`. */
+  | { readonly type: 'renewed'; readonly fence: number; readonly isHeld: boolean }
+  | { readonly type: 'renew-failed'; readonly fence: number; readonly isRetryable: boolean }
+  /** The lease had run out and this very process claimed the turn again, at `since` (monotonic). */
+  | { readonly type: 'reclaimed'; readonly claim: Claim; readonly since: number }
+  /** The session is gone. */
+  | { readonly type: 'gone' }
+  | { readonly type: 'agent-text'; readonly text: string; readonly persona: string | undefined }
+  | { readonly type: 'agent-finished' }
+  | { readonly type: 'agent-failed'; readonly kind: AgentErrorKind }
+  /** The stream ended without `finished`. */
+  | { readonly type: 'agent-stopped' }
+  | { readonly type: 'stop-requested' }
+  /** Begin nothing new. */
+  | { readonly type: 'drain' }
+  /** Give up what is running, so that another owner takes it at once. */
+  | { readonly type: 'hand-over' }
+
+export type TurnFact =
+  | { readonly type: 'started'; readonly attempt: number }
+  | { readonly type: 'first-text' }
+  | { readonly type: 'ended'; readonly outcome: TurnOutcome; readonly reason: TurnEndReason | undefined }
+  | { readonly type: 'fenced' }
+
+export type TurnEffect =
+  | { readonly type: 'read' }
+  | { readonly type: 'write'; readonly claim: Claim; readonly bodies: readonly TurnBody[] }
+  | { readonly type: 'renew'; readonly claim: Claim }
+  | { readonly type: 'release'; readonly claim: Claim }
+  | { readonly type: 'ask'; readonly attempt: number; readonly deadlineMs: number }
+  | { readonly type: 'cancel' }
+  | { readonly type: 'report'; readonly fact: TurnFact }
+
+export type TurnStep = readonly [Turn, readonly TurnEffect[]]

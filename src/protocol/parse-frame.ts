@@ -33,6 +33,8 @@ function parseLine<Frame>(line: string, schema: v.GenericSchema<unknown, Frame>)
   const result = v.safeParse(schema, value, { abortEarly: true })
   if (result.success) return { ok: true, frame: result.output }
   const issue = result.issues[0]
+  // The path of an unknown field would repeat its name, which is input.
+  if (issue.expected === 'never') return { ok: false, problem: 'an unknown field' }
   return { ok: false, problem: `${v.getDotPath(issue) ?? 'frame'}: expected ${issue.expected ?? 'another value'}` }
 }
 

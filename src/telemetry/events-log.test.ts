@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { AgentError } from '../agent/agent-error.ts'
+import { mintSessionId, mintTurnId } from '../conversation/ids.ts'
+import { errorFields } from './error-fields.ts'
+import { createEventsLog } from './events-log.ts'
+import type { Events } from './events.ts'
+import { createIdHash } from './id-hash.ts'
+import type { Log, LogFields, LogLevel, Part } from './log.ts'
+
+const DAY_MS = 86_400_000
+const random = (count: number): Uint8Array => new Uint8Array(count).fill(7)
+const session = mintSessionId(random)
+const turn = mintTurnId(random)
+
+interface Line {
+  readonly part: Part
+  readonly level: LogLevel
+  readonly message: string
+  readonly fields: LogFields
+}
+
+/** Runs `act` on the events and gives back the lines it caused. */
+function linesOf(act: (events: Events) => void): readonly Line[] {
+  const lines: Line[] = []
+  const log: Log = { write: (part, level, message, fields) => lines.push({ part, level, message, fields }) }
+  act(
+    createEventsLog(
+      log,
+      createIdHash('secret', () => 0),
+    ),
+  )
+  return lines
+}
+
+const cause = new AgentError('busy', 'the agent is busy', { isRetryable: true })
+
+/** Every event once, with the part, level and action its one line must have. */
+const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => void, part: Part, level: LogLevel, action: string]>> = {
+  serviceStarted: [(e) => e.serviceStarted({ url: 'http://x', store: 's', agent: 'a', version: '1' }), 'app', 'info', 'sys_startup'],
+  serviceStopped: [(e) => e.serviceStopped({ tookMs: 1 }), 'app', 'info', 'sys_shutdown'],
+  serviceCrashed: [(e) => e.serviceCrashed(cause), 'app', 'error', 'sys_crash'],
+  sessionCreated: [(e) => e.sessionCreated(session), 'gateway', 'info', 'session_created'],
+  sessionDeleted: [(e) => e.sessionDeleted(session), 'gateway', 'info', 'session_deleted'],
+  sessionsExpired: [(e) => e.sessionsExpired(2), 'gateway', 'info', 'session_expired'],
+  linkOpened: [(e) => e.linkOpened('websocket'), 'gateway', 'debug', 'ws.opened'],
+  linkClosed: [(e) => e.linkClosed({ transport: 'sse', code: 1000, heldMs: 1 }), 'gateway', 'debug', 'ws.closed'],
+  linkRefused: [(e) => e.linkRefused('origin'), 'gateway', 'warn', 'ws.rejected'],
+  linkResumed: [(e) => e.linkResumed('resumed'), 'gateway', 'debug', 'resume.done'],
+  frameRefused: [(e) => e.frameRefused('not JSON'), 'gateway', 'warn', 'input_validation_fail'],
+  questionAccepted: [
+    (e) => e.questionAccepted({ session, turn, transport: 'api', duplicate: false, tookMs: 1 }),
+    'gateway',
+    'info',
+    'message.accepted',
+  ],
+  questionRefused: [(e) => e.questionRefused({ transport: 'form', reason: 'empty' }), 'gateway', 'info', 'message.rejected'],
+  stopRequested: [(e) => e.stopRequested({ session, turn }), 'gateway', 'info', 'message.stop_requested'],
+  turnStarted: [(e) => e.turnStarted({ session, turn, attempt: 1 }), 'turns', 'debug', 'turn.started'],
+  turnFirstText: [(e) => e.turnFirstText({ turn, tookMs: 1 }), 'turns', 'debug', 'turn.first_token'],
+  turnEnded: [
+    (e) => e.turnEnded({ session, turn, outcome: 'complete', reason: undefined, tookMs: 1 }),
+    'turns',
+    'info',
+    'message.completed',
+  ],
+  turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
+  agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
+  storeFailed: [(e) => e.storeFailed({ kind: 'fatal', cause }), 'conversation-log', 'error', 'store.failed'],
+  storeCommitted: [(e) => e.storeCommitted({ commands: 3, tookMs: 1 }), 'conversation-log', 'debug', 'store.committed'],
+  requestFailed: [
+    (e) => e.requestFailed({ method: 'GET', route: '/x', status: 500, reference: 'AB12', cause }),
+    'gateway',
+    'error',
+    'request.failed',
+  ],
+}
+
+test.each(Object.entries(EVENTS))('[O16] %s is one line with its own action', (_name, [act, part, level, action]) => {
+  const lines = linesOf(act)
+  expect(lines.map((line) => [line.part, line.level, line.fields['event.action']])).toEqual([[part, level, action]])
+})
+
+test.each([
+  ['complete', 'info'],
+  ['stopped', 'info'],
+  ['interrupted', 'warn'],
+  ['expired', 'warn'],
+  ['failed', 'error'],
+] as const)('[O16] a turn that ended %s is logged at %s', (outcome, level) => {
+  expect(linesOf((e) => e.turnEnded({ session, turn, outcome, reason: undefined, tookMs: 1 }))[0]?.level).toBe(level)
+})
+
+test('[O16] what a person got wrong is not an error of ours', () => {
+  const lines = linesOf((e) => e.requestFailed({ method: 'POST', route: '/x', status: 404, reference: 'AB12', cause }))
+  expect(lines[0]?.level).toBe('info')
+})
+
+test.each(Object.entries(EVENTS))('[O11] %s has no id in clear', (_name, [act]) => {
+  const text = JSON.stringify(linesOf(act))
+  expect(text).not.toContain(session)
+  expect(text).not.toContain(turn)
+})
+
+test('[O11] an id has one hash for a day, another the next day, and another under another secret', () => {
+  const at = { now: 0 }
+  const hash = createIdHash('secret', () => at.now)
+  const first = hash(session)
+  at.now = DAY_MS - 1
+  const sameDay = hash(session)
+  at.now = DAY_MS
+  const nextDay = hash(session)
+  expect(first).toMatch(/^[0-9a-f]{12}$/)
+  expect(sameDay).toBe(first)
+  expect(new Set([first, nextDay, createIdHash('other', () => 0)(session), hash(turn)]).size).toBe(4)
+})
+
+test('[O12] what came from outside is cleaned on its way into a line', () => {
+  const forged = 'x\u2028{"log.level":"error"}'
+  const lines = linesOf((e) => e.frameRefused(forged))
+  expect(lines[0]?.fields['event.reason']).toBe('x{"log.level":"error"}')
+})
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    return act()
+  } catch (error) {
+    return error
+  }
+}
+
+test('[O13] words that a foreign error quotes are not logged', () => {
+  const words = 'my name is Marker'
+  const thrown = [
+    thrownBy((): unknown => JSON.parse(words)),
+    thrownBy(() => 'length' in (words as unknown as object)),
+    new Error(words, { cause: new TypeError(words) }),
+    words,
+  ]
+  const logged = JSON.stringify(thrown.map(errorFields))
+  expect(logged).not.toContain('Marker')
+  expect(errorFields(thrown[0])).toMatchObject({ 'error.type': 'SyntaxError', 'error.message': undefined })
+  expect(errorFields(words)).toMatchObject({ 'error.type': 'thrown string' })
+})
+
+test('[O13] our own errors and those of the system say what happened and where, with their causes', () => {
+  const system = thrownBy(() => readFileSync('/nowhere/at/all'))
+  const fields = errorFields(new AgentError('unreachable', 'no connection', { isRetryable: true, cause: system }))
+  expect(fields).toEqual({
+    'error.type': 'AgentError',
+    'error.code': 'AGENT_ERROR',
+    'error.message': 'no connection',
+    'error.causes': "Error ENOENT ENOENT: no such file or directory, open '/nowhere/at/all'",
+    'error.stack_trace': expect.stringMatching(/^ {4}at .*events-log\.test\.ts/),
+  })
+})

@@ -1,0 +1,138 @@
+/**
+ * The events of the service as log lines: part, level, action name and fixed words, in one place.
+ *
+ * error: something was given up. warn: something went wrong and was dealt with. info: one line for each step of a session or
+ * question that people on call count. debug: the rest.
+ */
+import { clean } from './clean.ts'
+import { errorFields } from './error-fields.ts'
+import type { Events } from './events.ts'
+import type { IdHash } from './id-hash.ts'
+import type { Log, LogFields, LogLevel, Part } from './log.ts'
+import type { TurnOutcome } from '../conversation/entry.ts'
+
+const TURN_ENDS: Readonly<Record<TurnOutcome, readonly [level: LogLevel, action: string, message: string]>> = {
+  complete: ['info', 'message.completed', 'A question was answered.'],
+  stopped: ['info', 'message.stopped', 'An answer was stopped on request.'],
+  interrupted: ['warn', 'message.interrupted', 'An answer broke off; what was shown stays.'],
+  expired: ['warn', 'message.expired', 'A question was too old to be asked.'],
+  failed: ['error', 'message.failed', 'A question could not be answered.'],
+}
+
+/** Milliseconds as ECS has them: whole nanoseconds. */
+const duration = (ms: number): LogFields => ({ 'event.duration': Math.round(ms * 1e6) })
+
+/** Events that write one line each to `log`; ids go through `hash`. Methods never throw. */
+export function createEventsLog(log: Log, hash: IdHash): Events {
+  const say =
+    (part: Part) =>
+    (level: LogLevel, action: string, message: string, fields: LogFields = {}): void =>
+      log.write(part, level, message, { 'event.action': action, ...fields })
+  return {
+    ...processEvents(say('app')),
+    ...gatewayEvents(say('gateway'), hash),
+    ...questionEvents(say('gateway'), hash),
+    ...turnEvents(say('turns'), say('agent'), hash),
+    ...storeEvents(say('conversation-log')),
+  }
+}
+
+type Say = (level: LogLevel, action: string, message: string, fields?: LogFields) => void
+type Some<Names extends keyof Events> = Pick<Events, Names>
+
+const processEvents = (say: Say): Some<'serviceStarted' | 'serviceStopped' | 'serviceCrashed'> => ({
+  serviceStarted: ({ url, store, agent }) =>
+    say('info', 'sys_startup', 'The service takes questions.', {
+      'url.full': clean(url),
+      'chat.store': clean(store),
+      'chat.agent': clean(agent),
+    }),
+  serviceStopped: ({ tookMs }) => say('info', 'sys_shutdown', 'The service has stopped.', duration(tookMs)),
+  serviceCrashed: (cause) => say('error', 'sys_crash', 'The process ends because it cannot go on safely.', errorFields(cause)),
+})
+
+type GatewayEvents = Some<
+  | 'sessionCreated'
+  | 'sessionDeleted'
+  | 'sessionsExpired'
+  | 'linkOpened'
+  | 'linkClosed'
+  | 'linkRefused'
+  | 'linkResumed'
+  | 'frameRefused'
+  | 'requestFailed'
+>
+
+const gatewayEvents = (say: Say, hash: IdHash): GatewayEvents => ({
+  sessionCreated: (session) => say('info', 'session_created', 'A session was created.', { 'session.hash': hash(session) }),
+  sessionDeleted: (session) => say('info', 'session_deleted', 'A session was deleted on request.', { 'session.hash': hash(session) }),
+  sessionsExpired: (count) => say('info', 'session_expired', 'Expired sessions were deleted.', { 'chat.count': count }),
+  linkOpened: (transport) => say('debug', 'ws.opened', 'A live link was opened.', { 'chat.transport': transport }),
+  linkClosed: ({ transport, code, heldMs }) =>
+    say('debug', 'ws.closed', 'A live link was closed.', { 'chat.transport': transport, 'chat.close_code': code, ...duration(heldMs) }),
+  linkRefused: (reason) => say('warn', 'ws.rejected', 'A live link was refused.', { 'event.reason': reason }),
+  linkResumed: (outcome) =>
+    outcome === 'fork'
+      ? say('warn', 'resume.done', 'A page was ahead of the log and takes the log for true.', { 'chat.resume.outcome': outcome })
+      : say('debug', 'resume.done', 'A page has caught up.', { 'chat.resume.outcome': outcome }),
+  frameRefused: (problem) =>
+    say('warn', 'input_validation_fail', 'A frame did not follow the protocol.', { 'event.reason': clean(problem) }),
+  requestFailed: ({ method, route, status, reference, cause }) =>
+    say(status >= 500 ? 'error' : 'info', 'request.failed', 'A request failed.', {
+      'http.request.method': clean(method),
+      'url.path': clean(route),
+      'http.response.status_code': status,
+      'http.request.id': clean(reference),
+      ...errorFields(cause),
+    }),
+})
+
+const questionEvents = (say: Say, hash: IdHash): Some<'questionAccepted' | 'questionRefused' | 'stopRequested'> => ({
+  questionAccepted: ({ session, turn, transport, duplicate, tookMs }) => {
+    const fields = { 'session.hash': hash(session), 'chat.turn_id': hash(turn), 'chat.transport': transport, ...duration(tookMs) }
+    if (duplicate) say('info', 'message.duplicate', 'A question that is in the log was sent again.', fields)
+    else say('info', 'message.accepted', 'A question was accepted.', fields)
+  },
+  questionRefused: ({ transport, reason }) =>
+    say('info', 'message.rejected', 'A question was refused.', { 'chat.transport': transport, 'event.reason': clean(reason) }),
+  stopRequested: ({ session, turn }) =>
+    say('info', 'message.stop_requested', 'Someone asked for an answer to stop.', {
+      'session.hash': hash(session),
+      'chat.turn_id': hash(turn),
+    }),
+})
+
+const turnEvents = (
+  say: Say,
+  sayOfAgent: Say,
+  hash: IdHash,
+): Some<'turnStarted' | 'turnFirstText' | 'turnEnded' | 'turnFenced' | 'agentFailed'> => ({
+  turnStarted: ({ session, turn, attempt }) =>
+    say('debug', 'turn.started', 'A question is being asked.', {
+      'session.hash': hash(session),
+      'chat.turn_id': hash(turn),
+      'chat.attempt': attempt,
+    }),
+  turnFirstText: ({ turn, tookMs }) =>
+    say('debug', 'turn.first_token', 'An answer has begun.', { 'chat.turn_id': hash(turn), ...duration(tookMs) }),
+  turnEnded: ({ session, turn, outcome, reason, tookMs }) => {
+    const [level, action, message] = TURN_ENDS[outcome]
+    const ids = { 'session.hash': hash(session), 'chat.turn_id': hash(turn) }
+    say(level, action, message, { ...ids, 'event.outcome': outcome, 'event.reason': reason, ...duration(tookMs) })
+  },
+  turnFenced: (turn) =>
+    say('warn', 'turn.fenced', 'A newer owner has this turn; nothing more was written.', { 'chat.turn_id': hash(turn) }),
+  agentFailed: ({ turn, kind, cause }) =>
+    sayOfAgent('warn', 'agent.failed', 'The agent failed.', {
+      'chat.turn_id': hash(turn),
+      'event.reason': clean(kind),
+      ...errorFields(cause),
+    }),
+})
+
+const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted'> => ({
+  storeFailed: ({ kind, cause }) =>
+    say('error', 'store.failed', 'The conversation log failed.', { 'event.reason': clean(kind), ...errorFields(cause) }),
+  storeCommitted: ({ commands, tookMs }) =>
+    say('debug', 'store.committed', 'Commands were made durable.', { 'chat.count': commands, ...duration(tookMs) }),
+})

@@ -1,0 +1,127 @@
+/**
+ * Builds what browsers load into `dist/`: one script, one style sheet for each brand, and the icons of the generic brand,
+ * each with its content's hash in its name, and `manifest.json`, which says what is called how.
+ *
+ * Does nothing when nothing that goes into it has changed. Run as `node scripts/build.ts`.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { compile } from 'sass'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const dist = join(root, 'dist')
+const manifestPath = join(dist, 'manifest.json')
+
+/** Everything that decides what comes out. */
+const INPUTS = ['src/browser', 'src/conversation', 'src/protocol', 'src/resilience', 'scripts/build.ts', 'package-lock.json']
+
+/** Gzip sizes in bytes that a page may load at once (chat page reference §8). */
+const BUDGET: Readonly<Record<string, number>> = { '.js': 25 * 1024, '.css': 13 * 1024 }
+
+interface Output {
+  readonly name: string
+  readonly content: Uint8Array
+}
+
+/** The files of `dist/` by the name that pages call them. */
+interface Manifest {
+  readonly inputs: string
+  readonly files: Readonly<Record<string, string>>
+}
+
+const hash = (content: Uint8Array | string): string => createHash('sha256').update(content).digest('hex').slice(0, 12)
+
+function inputsHash(): string {
+  const files = INPUTS.flatMap((input) =>
+    extname(input) === ''
+      ? readdirSync(join(root, input), { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile() && !entry.name.endsWith('.test.ts'))
+          .map((entry) => join(entry.parentPath, entry.name))
+          .toSorted()
+      : [join(root, input)],
+  )
+  return hash(files.map((file) => `${file} ${hash(readFileSync(file))}`).join('\n'))
+}
+
+function isUpToDate(inputs: string): boolean {
+  if (!existsSync(manifestPath)) return false
+  try {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own file; anything else in it makes a new build
+    const manifest = JSON.parse(readFileSync(manifestPath, 'utf8')) as Partial<Manifest>
+    return manifest.inputs === inputs && Object.values(manifest.files ?? {}).every((file) => existsSync(join(dist, file)))
+  } catch (error) {
+    if (error instanceof SyntaxError) return false
+    throw error
+  }
+}
+
+async function script(): Promise<Output> {
+  const result = await build({
+    entryPoints: [join(root, 'src/browser/chat.ts')],
+    absWorkingDir: root,
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    write: false,
+    legalComments: 'none',
+    logLevel: 'error',
+  })
+  return { name: 'chat.js', content: result.outputFiles[0]?.contents ?? new Uint8Array() }
+}
+
+function styles(brand: 'generic' | 'govuk'): Output {
+  const { css } = compile(join(root, `src/browser/styles/${brand}.scss`), {
+    style: 'compressed',
+    loadPaths: [join(root, 'node_modules/govuk-frontend/dist')],
+    quietDeps: true,
+  })
+  return { name: `${brand}.css`, content: Buffer.from(css) }
+}
+
+function images(): readonly Output[] {
+  const folder = join(root, 'src/browser/images')
+  return readdirSync(folder).map((name) => ({ name, content: readFileSync(join(folder, name)) }))
+}
+
+function write(outputs: readonly Output[], inputs: string): Manifest {
+  rmSync(dist, { recursive: true, force: true })
+  mkdirSync(dist, { recursive: true })
+  const files: Record<string, string> = {}
+  for (const { name, content } of outputs) {
+    const extension = extname(name)
+    const file = `${name.slice(0, -extension.length)}-${hash(content)}${extension}`
+    writeFileSync(join(dist, file), content)
+    files[name] = file
+  }
+  const manifest: Manifest = { inputs, files }
+  // Last, so that a build that was cut short is built again.
+  writeFileSync(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`)
+  return manifest
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const kilobytes = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KB`
+
+async function main(): Promise<void> {
+  const inputs = inputsHash()
+  if (isUpToDate(inputs)) return
+  const outputs = [await script(), styles('generic'), styles('govuk'), ...images()]
+  write(outputs, inputs)
+  for (const { name, content } of outputs) {
+    const size = gzipSync(content, { level: 9 }).length
+    const budget = BUDGET[extname(name)]
+    print(`built ${name.padEnd(12)} ${kilobytes(size)} gzipped${budget === undefined ? '' : ` of ${kilobytes(budget)}`}`)
+    if (budget !== undefined && size > budget) {
+      process.exitCode = 1
+      print(`${name} is over its budget`)
+    }
+  }
+}
+
+await main()

@@ -10,7 +10,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 
 export interface SeededRandom {
   /** Uniform in [0, 1). */
-  next(): number
+  readonly next: () => number
   /** A whole number from `least` to `most`, both included. */
   between(least: number, most: number): number
   /** True with the given probability. */

@@ -1,0 +1,76 @@
+/**
+ * An agent that answers in pieces, sometimes badly, and always differently: no two attempts give the same text.
+ */
+import type { AgentErrorKind } from '../agent/agent-error.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import type { World } from './world.ts'
+
+export interface AskedOfAgent {
+  readonly turnId: string
+  readonly attempt: number
+  readonly text: string
+}
+
+/** What the agent does with one question; exactly one of the last three happens, unless it stays silent. */
+export interface AgentListener {
+  text(text: string): void
+  finished(): void
+  failed(kind: AgentErrorKind): void
+  stopped(): void
+}
+
+export type AgentMood = 'well' | 'away' | 'failing' | 'cutting' | 'silent' | 'slow' | 'empty'
+
+const WORDS = ['one', 'two ', 'drei', ' vier', '\n\n', 'fünf ', '六', '👩‍👧', '. ', 'a longer run of words ']
+
+export class SimulatedAgent {
+  readonly #world: World
+  readonly #random: SeededRandom
+  readonly #asked: (question: AskedOfAgent) => void
+  #mood: AgentMood = 'well'
+
+  constructor(world: World, random: SeededRandom, asked: (question: AskedOfAgent) => void) {
+    this.#world = world
+    this.#random = random
+    this.#asked = asked
+  }
+
+  /** How it treats what it is asked from now on. */
+  become(mood: AgentMood): void {
+    this.#mood = mood
+  }
+
+  /** Asks; the returned function cancels. */
+  ask(question: AskedOfAgent, listener: AgentListener): () => void {
+    this.#asked(question)
+    let isCancelled = false
+    const later = (ms: number, action: () => void): void => {
+      this.#world.after(ms, () => {
+        if (!isCancelled) action()
+      })
+    }
+    const mood = this.#mood
+    if (mood === 'away') later(this.#random.between(1, 50), () => listener.failed('unreachable'))
+    else if (mood !== 'silent') this.#say(mood === 'empty' ? 0 : this.#random.between(1, 12), { mood, later, listener })
+    return () => {
+      isCancelled = true
+    }
+  }
+
+  #say(
+    left: number,
+    answer: { readonly mood: AgentMood; readonly later: (ms: number, action: () => void) => void; readonly listener: AgentListener },
+  ): void {
+    const { mood, later, listener } = answer
+    const wait = mood === 'slow' ? this.#random.between(500, 4_000) : this.#random.between(1, 120)
+    later(wait, () => {
+      if (mood === 'failing' && this.#random.happens(0.5)) listener.failed(this.#random.pick(['error', 'protocol', 'busy']))
+      else if (mood === 'cutting' && this.#random.happens(0.3)) listener.stopped()
+      else if (left === 0) listener.finished()
+      else {
+        listener.text(this.#random.pick(WORDS))
+        this.#say(left - 1, answer)
+      }
+    })
+  }
+}

@@ -25,6 +25,12 @@ export const TURN_ATTEMPTS_MAX = 5
 export const HISTORY_ITEMS_MAX = 20
 /** Bodies the turn runner may append in one write. */
 export const WRITE_ENTRIES_MAX = 64
+/** A running turn reads its log for a wish to stop at most this often. */
+export const STOP_LOOK_MS = 100
+/** A process that stops waits this long for the turns it gives up to be given back; leases free the rest. */
+export const HAND_OVER_MAX_MS = 2_000
+/** Expired sessions deleted in one command. */
+export const SWEEP_SESSIONS_MAX = 100
 
 /** One WebSocket message from a browser, in bytes. */
 export const FRAME_BYTES_MAX = 64 * 1024
@@ -61,6 +67,10 @@ export const SESSIONS_PER_MINUTE_MAX = 30
 export const ADMISSION_KEYS_MAX = 50_000
 /** An HTTP request body, in bytes. */
 export const REQUEST_BYTES_MAX = 64 * 1024
+/** An HTTP request must have arrived whole, and its headers, by then; checked this often. */
+export const REQUEST_TIMEOUT_MS = 15_000
+export const HEADERS_TIMEOUT_MS = 10_000
+export const CONNECTION_CHECK_INTERVAL_MS = 1_000
 /** Nesting of a JSON body or frame. */
 export const JSON_DEPTH_MAX = 16
 /** Length of any untrusted string that reaches a log line. */

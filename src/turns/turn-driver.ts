@@ -1,0 +1,273 @@
+/**
+ * Drives one claimed turn: asks `turn.ts` what to do and does it, through log, agent and clock.
+ *
+ * It decides nothing. Whatever a port does (throw at once, never answer, answer late), it becomes an event or nothing.
+ */
+import { ChatServiceError } from '../chat-service-error.ts'
+import type { TurnBody } from '../conversation/entry.ts'
+import type { TurnId } from '../conversation/ids.ts'
+import { STOP_LOOK_MS } from '../conversation/limits.ts'
+import type { Claim, ConversationLog } from '../conversation-log/conversation-log.ts'
+import { LogError } from '../conversation-log/log-error.ts'
+import type { Agent, Question } from '../agent/agent.ts'
+import { AgentError } from '../agent/agent-error.ts'
+import type { Chance, Clock } from '../resilience/clock.ts'
+import type { Events } from '../telemetry/events.ts'
+import { createTurnFollower, type TurnFollower } from './turn-follower.ts'
+import { askedQuestion, historyBefore, viewTurn } from './turn-log.ts'
+import type { TurnSettings } from './turn-settings.ts'
+import type { Digest, Turn, TurnContext, TurnEffect, TurnEvent, TurnFact, TurnStep } from './turn-state.ts'
+import { nextDeadline, openTurn, step } from './turn.ts'
+
+export interface TurnPorts {
+  readonly log: ConversationLog
+  /** Retry before the first text, breaker and fallback are put around an agent by whoever composes it, not here. */
+  readonly agent: Agent
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly digest: Digest
+  readonly events: Events
+  readonly settings: TurnSettings
+}
+
+/** One call of the agent. `isOver` is set once nothing it says counts any more. */
+interface AgentCall {
+  readonly aborter: AbortController
+  isOver: boolean
+}
+
+export class TurnDriver {
+  readonly turnId: TurnId
+  /** Resolves once the turn is over for this process: ended, somebody else's, given back or given up. Never rejects. */
+  readonly done: Promise<void>
+  readonly #ports: TurnPorts
+  readonly #claim: Claim
+  readonly #follower: TurnFollower
+  readonly #resolveDone: () => void
+  readonly #stopListening: () => void
+  #turn: Turn
+  #isOver = false
+  #agentCall: AgentCall | undefined
+  #cancelTick: (() => void) | undefined
+  #cancelLook: (() => void) | undefined
+
+  /** Begins at once. `since` is the monotonic time from before the claim was asked for. */
+  constructor(ports: TurnPorts, claim: Claim, since: number) {
+    this.turnId = claim.turnId
+    this.#ports = ports
+    this.#claim = claim
+    this.#follower = createTurnFollower(ports.log, claim)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.done = promise
+    this.#resolveDone = resolve
+    this.#stopListening = ports.log.onAppend(claim.session, () => this.#lookSoon())
+    const opened = openTurn(claim, since, this.#context())
+    ;[this.#turn] = opened
+    this.#go(opened)
+  }
+
+  /** Gives the turn back unless it has started. */
+  drain(): void {
+    this.#dispatch({ type: 'drain' })
+  }
+
+  /** Gives the turn back, whatever it is doing; text that was shown stays. */
+  handOver(): void {
+    this.#dispatch({ type: 'hand-over' })
+  }
+
+  /** This process was given the turn again, because its lease had run out. */
+  reclaimed(claim: Claim, since: number): void {
+    this.#dispatch({ type: 'reclaimed', claim, since })
+  }
+
+  /** Stops at once, as if the process had died: the lease frees the turn. */
+  abandon(): void {
+    this.#end()
+    this.#resolveDone()
+  }
+
+  #context(): TurnContext {
+    const { clock, chance, digest, settings } = this.#ports
+    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, settings }
+  }
+
+  #dispatch(event: TurnEvent): void {
+    if (!this.#isOver) this.#go(step(this.#turn, event, this.#context()))
+  }
+
+  #go([turn, effects]: TurnStep): void {
+    this.#turn = turn
+    const isDone = turn.status === 'done'
+    if (isDone) this.#end()
+    let last: Promise<void> | undefined
+    for (const effect of effects) last = this.#perform(effect) ?? last
+    if (!isDone) this.#arm()
+    // The last thing a turn may do is to give itself back; whoever waits for the turn waits for that too.
+    else void (last ?? Promise.resolve()).then(this.#resolveDone)
+  }
+
+  /** Ends every listening and waiting; nothing that still arrives counts. */
+  #end(): void {
+    this.#isOver = true
+    this.#stopListening()
+    this.#cancelTick?.()
+    this.#cancelLook?.()
+    this.#cancelAgent()
+  }
+
+  #arm(): void {
+    this.#cancelTick?.()
+    const deadline = nextDeadline(this.#turn)
+    if (deadline === undefined) return
+    const { clock } = this.#ports
+    this.#cancelTick = clock.schedule(Math.max(0, deadline - clock.monotonic()), () => this.#dispatch({ type: 'tick' }))
+  }
+
+  #perform(effect: TurnEffect): Promise<void> | undefined {
+    switch (effect.type) {
+      case 'read':
+        return this.#read()
+      case 'write':
+        return this.#write(effect.claim, effect.bodies)
+      case 'renew':
+        return this.#renew(effect.claim)
+      case 'release':
+        return this.#release(effect.claim)
+      case 'ask':
+        return this.#ask(effect.attempt, effect.deadlineMs)
+      case 'cancel':
+        this.#cancelAgent()
+        return undefined
+      case 'report':
+        this.#report(effect.fact)
+        return undefined
+    }
+  }
+
+  // ── the log ────────────────────────────────────────────────────────────────
+
+  async #read(): Promise<void> {
+    let event: TurnEvent
+    try {
+      const log = await this.#follower.refresh()
+      event = { type: 'read', view: log === undefined ? undefined : viewTurn(log) }
+    } catch (cause) {
+      event = { type: 'read-failed', isRetryable: this.#storeFailed(cause) }
+    }
+    this.#dispatch(event)
+  }
+
+  async #write(claim: Claim, bodies: readonly TurnBody[]): Promise<void> {
+    let event: TurnEvent
+    try {
+      const result = await this.#ports.log.write(claim, bodies)
+      event = { type: result.type }
+    } catch (cause) {
+      event = { type: 'write-failed', isRetryable: this.#storeFailed(cause) }
+    }
+    this.#dispatch(event)
+  }
+
+  async #renew(claim: Claim): Promise<void> {
+    const { fence } = claim
+    let event: TurnEvent
+    try {
+      const isHeld = await this.#ports.log.renew(claim, this.#ports.settings.leaseMs)
+      event = { type: 'renewed', fence, isHeld }
+    } catch (cause) {
+      event = { type: 'renew-failed', fence, isRetryable: this.#storeFailed(cause) }
+    }
+    this.#dispatch(event)
+    // A missed ring costs this much latency and no more.
+    this.#lookSoon()
+  }
+
+  async #release(claim: Claim): Promise<void> {
+    try {
+      await this.#ports.log.release(claim)
+    } catch (cause) {
+      // The lease frees the turn a little later.
+      this.#storeFailed(cause)
+    }
+  }
+
+  /** Reads, soon, whether somebody wants the turn to stop. Our own appends ring too, hence not at once each time. */
+  #lookSoon(): void {
+    if (this.#isOver || this.#cancelLook !== undefined) return
+    this.#cancelLook = this.#ports.clock.schedule(STOP_LOOK_MS, () => void this.#look())
+  }
+
+  async #look(): Promise<void> {
+    this.#cancelLook = undefined
+    try {
+      const log = await this.#follower.refresh()
+      if (log === undefined) this.#dispatch({ type: 'gone' })
+      else if (viewTurn(log)?.isStopping === true) this.#dispatch({ type: 'stop-requested' })
+    } catch (cause) {
+      // The next ring or renewal looks again.
+      this.#storeFailed(cause)
+    }
+  }
+
+  /** Reports the failure and says whether the same command may succeed later. */
+  #storeFailed(cause: unknown): boolean {
+    this.#ports.events.storeFailed({ kind: cause instanceof LogError ? cause.kind : 'unexpected', cause })
+    return cause instanceof ChatServiceError && cause.isRetryable
+  }
+
+  // ── the agent ──────────────────────────────────────────────────────────────
+
+  async #ask(attempt: number, deadlineMs: number): Promise<void> {
+    const call: AgentCall = { aborter: new AbortController(), isOver: false }
+    this.#agentCall = call
+    try {
+      for await (const event of this.#ports.agent.answer(this.#question(attempt, deadlineMs), call.aborter.signal)) {
+        if (call.isOver) return
+        if (event.type === 'finished') {
+          call.isOver = true
+          this.#dispatch({ type: 'agent-finished' })
+          return
+        }
+        this.#dispatch({ type: 'agent-text', text: event.text, persona: event.persona })
+      }
+      if (!call.isOver) this.#dispatch({ type: 'agent-stopped' })
+    } catch (cause) {
+      // After our own cancel, or after the whole answer, there is nothing left to fail.
+      if (call.isOver) return
+      const kind = cause instanceof AgentError ? cause.kind : 'error'
+      this.#ports.events.agentFailed({ turn: this.turnId, kind, cause })
+      this.#dispatch({ type: 'agent-failed', kind })
+    }
+  }
+
+  #question(attempt: number, deadlineMs: number): Question {
+    const { session, visitor, turnId } = this.#claim
+    const asked = askedQuestion(this.#follower.current)
+    if (asked === undefined) throw new LogError('corrupt', 'T1: a turn was started that has no question')
+    return { session, visitor, turnId, ...asked, attempt, history: historyBefore(this.#follower.current), deadlineMs }
+  }
+
+  #cancelAgent(): void {
+    const call = this.#agentCall
+    if (call === undefined || call.isOver) return
+    call.isOver = true
+    call.aborter.abort()
+  }
+
+  #report(fact: TurnFact): void {
+    const { events, clock } = this.#ports
+    const { session, turnId: turn, askedAt } = this.#claim
+    const tookMs = Math.max(0, clock.now() - askedAt)
+    switch (fact.type) {
+      case 'started':
+        return events.turnStarted({ session, turn, attempt: fact.attempt })
+      case 'first-text':
+        return events.turnFirstText({ turn, tookMs })
+      case 'ended':
+        return events.turnEnded({ session, turn, outcome: fact.outcome, reason: fact.reason, tookMs })
+      case 'fenced':
+        return events.turnFenced(turn)
+    }
+  }
+}

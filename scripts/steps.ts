@@ -70,10 +70,16 @@ export function countTests(report: string, isRunContent: boolean): Count {
   return { passed, failed: failed === 0 && !isRunContent ? 1 : failed }
 }
 
-/** Prints the sum as the last line and gives the exit code. */
-export function conclude(counts: readonly Count[]): number {
+/** The sum of all counts as the last line has it, and the exit code. */
+export function summary(counts: readonly Count[]): { readonly line: string; readonly exitCode: 0 | 1 } {
   const passed = counts.reduce((sum, count) => sum + count.passed, 0)
   const failed = counts.reduce((sum, count) => sum + count.failed, 0)
-  console.log(`\n${passed} passed, ${failed} failed`)
-  return failed === 0 ? 0 : 1
+  return { line: `${passed} passed, ${failed} failed`, exitCode: failed === 0 ? 0 : 1 }
+}
+
+/** Prints the sum as the last line and gives the exit code. */
+export function conclude(counts: readonly Count[]): 0 | 1 {
+  const { line, exitCode } = summary(counts)
+  console.log(`\n${line}`)
+  return exitCode
 }

@@ -4,7 +4,7 @@
  * Every call names the visitor; somebody else's session and one that does not exist are the same to it.
  * Asking waits for the durable append and never for the agent.
  */
-import type { AskResult, Session, StopResult } from '../conversation-log/conversation-log.ts'
+import type { AskResult, Session } from '../conversation-log/conversation-log.ts'
 import { isOpen, type Conversation, type QuestionItem } from '../conversation/conversation.ts'
 import {
   isSessionId,
@@ -90,88 +90,94 @@ export interface VisitorSessions {
 const OVERLOAD_RETRY_AFTER_MS = 5_000
 
 export function createVisitorSessions(options: GatewayOptions, admission: Admission): VisitorSessions {
-  const { log, clock, randomBytes, events, settings } = options
-
-  async function find(visitor: VisitorId, id: string): Promise<Session> {
-    assertOnline(options)
-    if (!isSessionId(id)) throw new SessionNotFoundError()
-    const session = await log.findSession(id)
-    if (session?.visitor !== visitor) throw new SessionNotFoundError()
-    return session
-  }
-
-  async function read(visitor: VisitorId, id: string): Promise<OwnConversation> {
-    const session = await find(visitor, id)
-    const result = await readConversation(log, session.id)
-    if (result === 'gone') throw new SessionNotFoundError()
-    return { session, ...result }
-  }
-
   return {
-    find,
-    read,
-    async create(visitor, address) {
-      assertOnline(options)
-      const verdict = admission.createSession(address)
-      if (!verdict.ok) throw new RateLimitError(verdict.retryAfterMs)
-      const result = await log.createSession({ id: mintSessionId(randomBytes), visitor, ttlMs: settings.sessionTtlMs })
-      switch (result.type) {
-        case 'created':
-          events.sessionCreated(result.session.id)
-          return result.session
-        case 'existing':
-          return result.session
-        case 'too-many':
-          throw new TooManySessionsError()
-        case 'taken':
-          throw new Error('unreachable gateway-1: a fresh session id was taken')
-      }
-    },
+    create: (visitor, address) => create(options, admission, visitor, address),
     async list(visitor) {
       assertOnline(options)
-      return log.listSessions(visitor)
+      return options.log.listSessions(visitor)
     },
+    find: (visitor, id) => find(options, visitor, id),
     async delete(visitor, id) {
-      const session = await find(visitor, id)
-      if (!(await log.deleteSession(session.id))) throw new SessionNotFoundError()
-      events.sessionDeleted(session.id)
+      const session = await find(options, visitor, id)
+      if (!(await options.log.deleteSession(session.id))) throw new SessionNotFoundError()
+      options.events.sessionDeleted(session.id)
     },
-    async ask(visitor, ask) {
-      const startedAt = clock.monotonic()
-      const session = await find(visitor, ask.session)
-      const refuse = (reason: string, error: Error): Error => {
-        events.questionRefused({ transport: ask.transport, reason })
-        return error
-      }
-      const checked = checkQuestion(ask.typed)
-      if (!checked.ok) throw refuse(checked.problem, new QuestionTextError(checked.problem))
-      const verdict = admission.ask(session.id)
-      if (!verdict.ok) throw refuse('rate', new RateLimitError(verdict.retryAfterMs))
-      const question = {
-        messageId: ask.messageId ?? mintMessageId(clock.now(), randomBytes),
-        device: SERVER_DEVICE,
-        number: undefined,
-        text: checked.text,
-        inReplyTo: ask.inReplyTo,
-      }
-      const result = await log.ask(session.id, question)
-      if (result.type !== 'accepted') throw refuse(result.type, refusal(result))
-      const { turnId, cursor, duplicate } = result
-      const tookMs = clock.monotonic() - startedAt
-      events.questionAccepted({ session: session.id, turn: turnId, transport: ask.transport, duplicate, tookMs })
-      return { session, messageId: question.messageId, turnId, cursor, duplicate, text: checked.text, inReplyTo: ask.inReplyTo }
-    },
-    async stop(visitor, id, messageId) {
-      const { session, conversation } = await read(visitor, id)
-      const question = conversation.items.find((item): item is QuestionItem => item.kind === 'question' && item.messageId === messageId)
-      if (question === undefined) throw new MessageNotFoundError()
-      if (!isOpen(question)) return { question, isStopping: false }
-      const result: StopResult = await log.stop(session.id, question.turnId)
-      if (result.type === 'gone') throw new SessionNotFoundError()
-      if (result.type === 'requested') events.stopRequested({ session: session.id, turn: question.turnId })
-      return { question, isStopping: true }
-    },
+    read: (visitor, id) => read(options, visitor, id),
+    ask: (visitor, newAsk) => ask(options, admission, visitor, newAsk),
+    stop: (visitor, id, messageId) => stop(options, visitor, id, messageId),
   }
+}
+
+async function create(options: GatewayOptions, admission: Admission, visitor: VisitorId, address: string): Promise<Session> {
+  const { log, events, randomBytes, settings } = options
+  assertOnline(options)
+  const verdict = admission.createSession(address)
+  if (!verdict.ok) throw new RateLimitError(verdict.retryAfterMs)
+  const result = await log.createSession({ id: mintSessionId(randomBytes), visitor, ttlMs: settings.sessionTtlMs })
+  switch (result.type) {
+    case 'created':
+      events.sessionCreated(result.session.id)
+      return result.session
+    case 'existing':
+      return result.session
+    case 'too-many':
+      throw new TooManySessionsError()
+    case 'taken':
+      throw new Error('unreachable gateway-1: a fresh session id was taken')
+  }
+}
+
+async function find(options: GatewayOptions, visitor: VisitorId, id: string): Promise<Session> {
+  assertOnline(options)
+  if (!isSessionId(id)) throw new SessionNotFoundError()
+  const session = await options.log.findSession(id)
+  if (session?.visitor !== visitor) throw new SessionNotFoundError()
+  return session
+}
+
+async function read(options: GatewayOptions, visitor: VisitorId, id: string): Promise<OwnConversation> {
+  const session = await find(options, visitor, id)
+  const result = await readConversation(options.log, session.id)
+  if (result === 'gone') throw new SessionNotFoundError()
+  return { session, ...result }
+}
+
+async function ask(options: GatewayOptions, admission: Admission, visitor: VisitorId, newAsk: NewAsk): Promise<Asked> {
+  const { log, clock, events, randomBytes } = options
+  const { typed, inReplyTo, transport } = newAsk
+  const startedAt = clock.monotonic()
+  const session = await find(options, visitor, newAsk.session)
+  const refuse = (reason: string, error: Error): Error => {
+    events.questionRefused({ transport, reason })
+    return error
+  }
+  const checked = checkQuestion(typed)
+  if (!checked.ok) throw refuse(checked.problem, new QuestionTextError(checked.problem))
+  const verdict = admission.ask(session.id)
+  if (!verdict.ok) throw refuse('rate', new RateLimitError(verdict.retryAfterMs))
+  const { text } = checked
+  const messageId = newAsk.messageId ?? mintMessageId(clock.now(), randomBytes)
+  const result = await log.ask(session.id, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo })
+  if (result.type !== 'accepted') throw refuse(result.type, refusal(result))
+  const { turnId, cursor, duplicate } = result
+  events.questionAccepted({ session: session.id, turn: turnId, transport, duplicate, tookMs: clock.monotonic() - startedAt })
+  return { session, messageId, turnId, cursor, duplicate, text, inReplyTo }
+}
+
+async function stop(
+  options: GatewayOptions,
+  visitor: VisitorId,
+  id: string,
+  messageId: string,
+): Promise<{ readonly question: QuestionItem; readonly isStopping: boolean }> {
+  const { session, conversation } = await read(options, visitor, id)
+  const question = conversation.items.find((item): item is QuestionItem => item.kind === 'question' && item.messageId === messageId)
+  if (question === undefined) throw new MessageNotFoundError()
+  if (!isOpen(question)) return { question, isStopping: false }
+  const result = await options.log.stop(session.id, question.turnId)
+  if (result.type === 'gone') throw new SessionNotFoundError()
+  if (result.type === 'requested') options.events.stopRequested({ session: session.id, turn: question.turnId })
+  return { question, isStopping: true }
 }
 
 function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>): Error {

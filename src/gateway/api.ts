@@ -1,0 +1,194 @@
+/**
+ * The JSON API of requirement R10; `docs/api.md` is its description, and a test runs the examples there.
+ */
+import type { Lifecycle, Request, ResponseToolkit, Server } from '@hapi/hapi'
+import * as v from 'valibot'
+import { isMessageId, type MessageId } from '../conversation/ids.ts'
+import { MESSAGES_PAGE_MAX } from '../conversation/limits.ts'
+import type { Session } from '../conversation-log/conversation-log.ts'
+import { QUEUED_NOTICE } from './error-words.ts'
+import { MessageNotFoundError, RequestError, ValidationError } from './errors.ts'
+import type { GatewayContext } from './gateway-context.ts'
+import { checked, jsonBody, RAW_PAYLOAD } from './json-body.ts'
+import { listMessages } from './message-list.ts'
+import { messageView, type MessageView } from './message-view.ts'
+
+type Handler = (request: Request, h: ResponseToolkit) => Promise<Lifecycle.ReturnValue> | Lifecycle.ReturnValue
+type Method = 'GET' | 'POST' | 'DELETE'
+type Handlers = readonly (readonly [Method, Handler])[]
+
+const ROOT = '/api/v1'
+
+const messageId = v.pipe(
+  v.string(),
+  v.guard((value: string): value is MessageId => isMessageId(value), 'must be a lower-case UUID'),
+)
+const noFields = v.optional(v.strictObject({}))
+const newMessage = v.strictObject({
+  id: v.optional(messageId),
+  content: v.string(),
+  metadata: v.optional(v.strictObject({ inReplyTo: v.optional(messageId) })),
+})
+const listQuery = v.strictObject({
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^[0-9]{1,4}$/, `must be a number from 1 to ${MESSAGES_PAGE_MAX}`),
+      v.transform(Number),
+      v.minValue(1, `must be a number from 1 to ${MESSAGES_PAGE_MAX}`),
+      v.maxValue(MESSAGES_PAGE_MAX, `must be a number from 1 to ${MESSAGES_PAGE_MAX}`),
+    ),
+    String(MESSAGES_PAGE_MAX),
+  ),
+  after: v.optional(v.string()),
+})
+
+export function registerApi(server: Server, context: GatewayContext): void {
+  const routes: Readonly<Record<string, Handlers>> = {
+    '/sessions': [
+      ['POST', createSession(context)],
+      ['GET', listSessions(context)],
+    ],
+    '/sessions/{session}': [
+      ['GET', getSession(context)],
+      ['DELETE', deleteSession(context)],
+    ],
+    '/sessions/{session}/messages': [
+      ['POST', postMessage(context)],
+      ['GET', getMessages(context)],
+    ],
+    '/sessions/{session}/messages/{message}/stop': [['POST', stopMessage(context)]],
+    '/status': [['GET', getStatus(context)]],
+  }
+  for (const [path, handlers] of Object.entries(routes)) addRoute(server, `${ROOT}${path}`, handlers)
+  server.route({
+    method: '*',
+    path: '/api/{any*}',
+    options: { payload: { output: 'stream', parse: false }, cache: NO_STORE },
+    handler: () => {
+      throw new RequestError(404, 'NOT_FOUND')
+    },
+  })
+}
+
+/** Everything here is somebody's own. */
+const NO_STORE = { otherwise: 'no-store' } as const
+
+/** One handler a method; any other method is answered with those there are. */
+function addRoute(server: Server, path: string, handlers: Handlers): void {
+  for (const [method, handler] of handlers) {
+    // hapi takes no payload settings where there is no payload.
+    const options = method === 'GET' ? { cache: NO_STORE } : { payload: RAW_PAYLOAD, cache: NO_STORE }
+    server.route({ method, path, options, handler: async (request, h) => handler(request, h) })
+  }
+  const allow = handlers.flatMap(([method]) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
+  server.route({
+    method: '*',
+    path,
+    options: { payload: { output: 'stream', parse: false }, cache: NO_STORE },
+    handler: () => {
+      throw new RequestError(405, 'METHOD_NOT_ALLOWED', { headers: { allow } })
+    },
+  })
+}
+
+const parameter = (request: Request, name: string): string => String(request.params[name])
+const iso = (at: number): string => new Date(at).toISOString()
+
+const createSession =
+  (context: GatewayContext): Handler =>
+  async (request, h) => {
+    jsonBody(request, noFields)
+    const session = await context.sessions.create(context.visitorOf(request), context.addressOf(request))
+    return h
+      .response({ sessionId: session.id, status: 'created', createdAt: iso(session.createdAt), expiresAt: iso(session.expiresAt) })
+      .code(201)
+      .header('location', `${ROOT}/sessions/${session.id}`)
+  }
+
+const sessionView = (session: Session): object => ({
+  sessionId: session.id,
+  status: 'active',
+  createdAt: iso(session.createdAt),
+  expiresAt: iso(session.expiresAt),
+  questions: session.questions,
+})
+
+const listSessions =
+  (context: GatewayContext): Handler =>
+  async (request) => ({ sessions: (await context.sessions.list(context.visitorOf(request))).map(sessionView) })
+
+const getSession =
+  (context: GatewayContext): Handler =>
+  async (request) =>
+    sessionView(await context.sessions.find(context.visitorOf(request), parameter(request, 'session')))
+
+const deleteSession =
+  (context: GatewayContext): Handler =>
+  async (request, h) => {
+    jsonBody(request, noFields)
+    await context.sessions.delete(context.visitorOf(request), parameter(request, 'session'))
+    return h.response().code(204)
+  }
+
+const postMessage =
+  (context: GatewayContext): Handler =>
+  async (request, h) => {
+    const visitor = context.visitorOf(request)
+    // Before the body is judged: somebody else's session answers as if there were none, whatever is sent to it.
+    const session = await context.sessions.find(visitor, parameter(request, 'session'))
+    const { content, id, metadata } = jsonBody(request, newMessage)
+    const asked = await context.sessions.ask(visitor, {
+      session: session.id,
+      messageId: idempotencyKey(request, id),
+      typed: content,
+      inReplyTo: metadata?.inReplyTo,
+      transport: 'api',
+    })
+    const message = await findMessage(context, request, asked.messageId)
+    return message.status === 'queued' || context.isAgentAway()
+      ? h.response({ status: 'queued', message, notice: QUEUED_NOTICE }).code(202)
+      : h.response({ status: 'sent', message }).code(200)
+  }
+
+/** The field `id` and the header `Idempotency-Key` are the same thing, so they must agree. */
+function idempotencyKey(request: Request, id: MessageId | undefined): MessageId | undefined {
+  const header: unknown = request.headers['idempotency-key']
+  if (header === undefined) return id
+  const key = typeof header === 'string' ? header.replace(/^"(.*)"$/, '$1') : ''
+  if (!isMessageId(key)) throw new ValidationError([{ where: 'header.idempotency-key', problem: 'must be a lower-case UUID' }])
+  if (id !== undefined && id !== key)
+    throw new ValidationError([{ where: 'header.idempotency-key', problem: 'must be the same as body.id' }])
+  return key
+}
+
+const getMessages =
+  (context: GatewayContext): Handler =>
+  async (request) => {
+    const session = await context.sessions.find(context.visitorOf(request), parameter(request, 'session'))
+    const { after, limit } = checked({ ...request.query }, listQuery, 'query')
+    return listMessages(context.log, session, { after, limit })
+  }
+
+const stopMessage =
+  (context: GatewayContext): Handler =>
+  async (request, h) => {
+    const message = parameter(request, 'message')
+    const session = parameter(request, 'session')
+    jsonBody(request, noFields)
+    const { isStopping } = await context.sessions.stop(context.visitorOf(request), session, message)
+    const view = await findMessage(context, request, message)
+    return h.response({ status: isStopping ? 'stopping' : 'ended', message: view }).code(isStopping ? 202 : 200)
+  }
+
+/** A question as the log has it now. */
+async function findMessage(context: GatewayContext, request: Request, id: string): Promise<MessageView> {
+  const { session, conversation } = await context.sessions.read(context.visitorOf(request), parameter(request, 'session'))
+  const question = conversation.items.find((item) => item.kind === 'question' && item.messageId === id)
+  if (question === undefined) throw new MessageNotFoundError()
+  return messageView(session.id, question)
+}
+
+const getStatus =
+  (context: GatewayContext): Handler =>
+  () => ({ level: context.level(), timestamp: iso(context.clock.now()) })

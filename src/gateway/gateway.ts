@@ -1,0 +1,60 @@
+/**
+ * The browser side of the server as a hapi plugin: visitor, pages, API, event stream and live link over the conversation log.
+ *
+ * It never meets the agent: what people do is appended, what they see is read, and both go on whatever the agent does.
+ */
+import type { Plugin, Server } from '@hapi/hapi'
+import { createAdmission } from './admission.ts'
+import { registerApi } from './api.ts'
+import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
+import { createFormTokens, registerForgeryChecks } from './forgery.ts'
+import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
+import { answerParserErrors } from './listener.ts'
+import { addressOf } from './request-address.ts'
+import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
+import { createVisitorSessions } from './visitor-sessions.ts'
+import { registerVisitors } from './visitor.ts'
+
+const SECRET_CHARS_MIN = 32
+
+const renderMinimalErrorPage: RenderErrorPage = (_request, page) => minimalErrorPage(page)
+
+export const gateway: Plugin<GatewayOptions> = {
+  name: 'gateway',
+  register(server, options) {
+    const { settings, randomBytes, events } = options
+    if (settings.secret.length < SECRET_CHARS_MIN) throw new RangeError(`the secret must have ${SECRET_CHARS_MIN} characters or more`)
+    let renderErrorPage = renderMinimalErrorPage
+
+    const nonceOf = registerSecurityHeaders(server, settings, randomBytes)
+    answerParserErrors(server, securityHeaders(settings), events)
+    // Before the cookies, so that a failure's answer carries them too.
+    registerErrorReplies(server, { events, randomBytes, renderErrorPage: () => renderErrorPage })
+    const visitors = registerVisitors(server, settings, randomBytes)
+    const tokens = createFormTokens(settings.secret, randomBytes)
+    registerForgeryChecks(server, settings, (request, token) => tokens.isGood(visitors.of(request), token))
+
+    const admission = createAdmission(options.clock)
+    const context: GatewayContext = {
+      ...options,
+      admission,
+      sessions: createVisitorSessions(options, admission),
+      visitorOf: (request) => visitors.of(request),
+      csrfTokenOf: (request) => tokens.make(visitors.of(request)),
+      nonceOf,
+      addressOf: (request) => addressOf(request.info.remoteAddress, request.headers, settings.trustedProxyHops),
+      setErrorPage: (render) => {
+        renderErrorPage = render
+      },
+      draining: drainSignal(server),
+    }
+    registerApi(server, context)
+  },
+}
+
+/** hapi still listens in `onPreStop`, so that what drains can finish its business. */
+function drainSignal(server: Server): AbortSignal {
+  const controller = new AbortController()
+  server.ext('onPreStop', () => controller.abort(new Error('the server is draining')))
+  return controller.signal
+}

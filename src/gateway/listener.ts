@@ -1,0 +1,67 @@
+/**
+ * The HTTP server under hapi, and how hapi is to be set up around it. Made here, opened by app/ only.
+ */
+import { createServer, type Server } from 'node:http'
+import type { Server as HapiServer, ServerOptions } from '@hapi/hapi'
+import { CONNECTION_CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MS } from '../conversation/limits.ts'
+import type { Events } from '../telemetry/events.ts'
+import type { HeaderList } from './security-headers.ts'
+
+/** hapi's own payload time-out is not enforced on a stalled body; Node's are. */
+export const createListener = (): Server =>
+  createServer({
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTION_CHECK_INTERVAL_MS,
+  })
+
+/** The hapi options the gateway relies on; `server.start()` then listens on `host` and `port`. */
+export const serverOptions = (listener: Server, place: { readonly host: string; readonly port: number }): ServerOptions => ({
+  ...place,
+  listener,
+  // Failures are reported as events; hapi's own console output would repeat them with internals.
+  debug: false,
+  router: { stripTrailingSlash: true },
+  // Other services on the same domain set cookies, too; odd ones are theirs and must not break a request to us.
+  state: { strictHeader: false, ignoreErrors: true },
+  routes: {
+    state: { parse: true, failAction: 'ignore' },
+    payload: { maxBytes: REQUEST_BYTES_MAX, multipart: false },
+  },
+})
+
+const PARSER_STATUS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+/**
+ * Answers what is not HTTP with the security headers, which hapi's own answer lacks.
+ *
+ * A request that hapi has begun to handle is left to hapi, whose answer has them.
+ */
+export function answerParserErrors(server: HapiServer, headers: HeaderList, events: Pick<Events, 'requestFailed'>): void {
+  const { listener } = server
+  const begun = new WeakSet()
+  listener.prependListener('request', (request, response) => {
+    begun.add(request.socket)
+    response.once('close', () => begun.delete(request.socket))
+  })
+  const hapis = listener.listeners('clientError')
+  listener.removeAllListeners('clientError')
+  listener.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (begun.has(socket)) return hapis.forEach((answer) => Reflect.apply(answer, listener, [error, socket]))
+    if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
+    const status = PARSER_STATUS[error.code ?? ''] ?? '400 Bad Request'
+    events.requestFailed({ method: 'unknown', route: 'parser', status: Number.parseInt(status, 10), reference: '', cause: error })
+    socket.end(rawResponse(status, headers))
+  })
+}
+
+/** A whole answer without a body, for sockets that hapi does not know. */
+export const rawResponse = (status: string, headers: HeaderList): string =>
+  [
+    `HTTP/1.1 ${status}`,
+    ...Object.entries({ ...headers, connection: 'close', 'content-length': '0' }).map(([name, value]) => `${name}: ${value}`),
+    '\r\n',
+  ].join('\r\n')

@@ -1,0 +1,16 @@
+import type { Request } from '@hapi/hapi'
+
+export const API_PREFIX = '/api'
+/** The live link; an upgrade anywhere else is refused. */
+export const LINK_PATH = '/ws'
+
+/** The path hapi gives its own route for everything that no route matches. */
+const UNMATCHED = '/{p*}'
+
+/** Whether JSON answers this request, whatever goes wrong with it. */
+export const isApiRequest = (request: Request): boolean => request.path === API_PREFIX || request.path.startsWith(`${API_PREFIX}/`)
+
+export const isUnknownRoute = (request: Request): boolean => request.route.path === UNMATCHED
+
+/** The route's template, for logs and metrics: never the path, which holds ids. */
+export const routeTemplate = (request: Request): string => (isUnknownRoute(request) ? 'unknown' : request.route.path)

@@ -39,9 +39,12 @@ test('[L5] entries are placed after the head, each naming the one before it', ()
   expect(linkEntries(facts.head, [], 0, () => mintEntryId(random))).toEqual([])
 })
 
-test('[L10] a full log takes no more questions', () => {
-  const at = (seq: number) => decideAsk({ ...facts, head: { seq, id: mintEntryId(random) } }, question, turnId).type
-  expect([at(SESSION_ENTRIES_MAX - 1), at(SESSION_ENTRIES_MAX), at(SESSION_ENTRIES_MAX + 1)]).toEqual(['append', 'overload', 'overload'])
+test.each([
+  [SESSION_ENTRIES_MAX - 1, 'append'],
+  [SESSION_ENTRIES_MAX, 'overload'],
+  [SESSION_ENTRIES_MAX + 1, 'overload'],
+])('[L10] a log of %i entries answers a question with %s', (seq, type) => {
+  expect(decideAsk({ ...facts, head: { seq, id: mintEntryId(random) } }, question, turnId).type).toBe(type)
 })
 
 test('[L10] what was accepted once is never refused later, whatever else is wrong by then', () => {

@@ -8,9 +8,12 @@ import type { Head } from '../conversation/conversation.ts'
 import type { Entry, EntryBody, MessageBody, TurnBody } from '../conversation/entry.ts'
 import { SERVER_DEVICE, type Cursor, type EntryId, type LogId, type MessageId, type TurnId } from '../conversation/ids.ts'
 import { ANSWER_PART_CHARS_MAX, OPEN_TURNS_MAX, READ_ENTRIES_MAX, SESSION_ENTRIES_MAX, WRITE_ENTRIES_MAX } from '../conversation/limits.ts'
-import type { NewQuestion } from './conversation-log.ts'
+import type { AskResult, NewQuestion } from './conversation-log.ts'
 
 export type MessageEntry = Entry & { readonly kind: 'message' }
+
+/** A question that was appended before. */
+export type EarlierMessage = Omit<MessageEntry, 'prev'>
 
 /** Who may write a turn, until when. `until` is on the clock that the adapter's leases run on, in milliseconds. */
 export interface Lease {
@@ -51,7 +54,7 @@ export function linkEntries(head: Head | undefined, bodies: readonly EntryBody[]
 export interface AskFacts {
   readonly head: Head | undefined
   /** The entry that has the question's id already. */
-  readonly earlier: MessageEntry | undefined
+  readonly earlier: EarlierMessage | undefined
   /** The last number accepted from the question's device, 0 for none. */
   readonly lastNumber: number
   readonly openTurns: number
@@ -59,7 +62,7 @@ export interface AskFacts {
 
 export type AskDecision =
   | { readonly type: 'append'; readonly body: MessageBody }
-  | { readonly type: 'duplicate'; readonly earlier: MessageEntry }
+  | { readonly type: 'duplicate'; readonly earlier: EarlierMessage }
   | { readonly type: 'conflict' }
   | { readonly type: 'order'; readonly expected: number }
   | { readonly type: 'overload' }
@@ -83,8 +86,17 @@ export function decideAsk(facts: AskFacts, question: NewQuestion, turnId: TurnId
   return { type: 'append', body: { kind: 'message', messageId, turnId, device, number: expected, text, inReplyTo } }
 }
 
+/** What a question is answered with: the place, turn and number it has in the log, now or since an earlier time. */
+export const accepted = (logId: LogId, message: EarlierMessage, duplicate: boolean): AskResult => ({
+  type: 'accepted',
+  cursor: { logId, seq: message.seq, id: message.id },
+  turnId: message.turnId,
+  number: message.number,
+  duplicate,
+})
+
 /** The turn that a question opens. */
-export const openTurn = (message: MessageEntry): OpenTurn => ({
+export const openTurn = (message: EarlierMessage): OpenTurn => ({
   turnId: message.turnId,
   messageId: message.messageId,
   askedAt: message.at,
@@ -117,6 +129,9 @@ export function checkReadLimit(limit: number): void {
   if (!Number.isInteger(limit) || limit < 1 || limit > READ_ENTRIES_MAX)
     throw new RangeError(`a read takes 1 to ${READ_ENTRIES_MAX} entries`)
 }
+
+/** How many a command may return or delete, when its caller asks for `limit`. */
+export const countOf = (limit: number): number => Math.max(0, Math.trunc(limit))
 
 export interface LeaseTerms {
   readonly owner: string

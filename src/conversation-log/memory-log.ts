@@ -32,6 +32,7 @@ import type {
 import { createDoorbells } from './doorbells.ts'
 import {
   checkReadLimit,
+  countOf,
   decideClaim,
   decideRead,
   decideRelease,
@@ -52,7 +53,7 @@ import {
   type AppendMeans,
   type SessionRecord,
 } from './memory-session.ts'
-import { portOf, runCommand, type LogPorts, type SyncLog, type SyncPorts } from './sync-log.ts'
+import { portOf, ringsOf, runCommand, type LogPorts, type SyncLog, type SyncPorts } from './sync-log.ts'
 
 /** The whole state of a store at one moment; opaque, and never changed by what happens after it was taken. */
 export interface MemorySnapshot {
@@ -105,7 +106,7 @@ export class MemoryStore implements SyncLog {
   }
 
   deleteExpired(limit: number): number {
-    const expired = [...this.#sessions.keys()].filter((id) => this.#live(id) === undefined).slice(0, limit)
+    const expired = [...this.#sessions.keys()].filter((id) => this.#live(id) === undefined).slice(0, countOf(limit))
     for (const id of expired) this.#sessions.delete(id)
     return expired.length
   }
@@ -156,7 +157,7 @@ export class MemoryStore implements SyncLog {
       const turn = decideClaim(oldest.turn, record.fence, terms)
       return turn === undefined ? [] : [{ record, place: oldest.place, turn }]
     })
-    const chosen = claimable.toSorted((a, b) => a.place - b.place).slice(0, limit)
+    const chosen = claimable.toSorted((a, b) => a.place - b.place).slice(0, countOf(limit))
     return chosen.map(({ record, turn }) => {
       this.#save({ ...withTurn(record, turn.turnId, turn), fence: turn.fence })
       const { id, visitor } = record.session
@@ -242,14 +243,17 @@ export const createMemoryStore = (ports: SyncPorts, options: MemoryStoreOptions 
 export function createMemoryLog(ports: LogPorts): ConversationLog {
   const { clock, random } = ports
   const store = createMemoryStore({ now: () => clock.now(), leaseNow: () => clock.monotonic(), random })
+  const doorbells = createDoorbells()
   let isClosed = false
   return portOf({
     profile: { store: 'memory', durability: 'memory', description: 'memory, gone when the process ends' },
-    doorbells: createDoorbells(),
+    doorbells,
     // Async, so that a throw becomes a rejection as it does in every other adapter.
     submit: async (command) => {
       if (isClosed) throw new LogError('unavailable', 'the log is closed')
-      return runCommand(store, command)
+      const result = runCommand(store, command)
+      doorbells.ring(ringsOf(command, result))
+      return result
     },
     close: async () => {
       isClosed = true

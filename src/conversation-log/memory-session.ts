@@ -5,7 +5,7 @@ import type { Head } from '../conversation/conversation.ts'
 import type { Entry, EntryBody } from '../conversation/entry.ts'
 import type { DeviceId, EntryId, MessageId, TurnId } from '../conversation/ids.ts'
 import type { AskResult, NewQuestion, Session } from './conversation-log.ts'
-import { decideAsk, linkEntries, openTurn, type MessageEntry, type OpenTurn } from './log-decisions.ts'
+import { accepted, decideAsk, linkEntries, openTurn, type MessageEntry, type OpenTurn } from './log-decisions.ts'
 import { LogError } from './log-error.ts'
 
 export interface SessionRecord {
@@ -102,7 +102,7 @@ export function ask(
   const lastNumber = lastNumbers.get(question.device) ?? 0
   const earlier = messageWith(record, question.messageId)
   const decision = decideAsk({ head, earlier, lastNumber, openTurns: openTurns.length }, question, means.turnId)
-  if (decision.type === 'duplicate') return { result: accepted(session, decision.earlier, true), record }
+  if (decision.type === 'duplicate') return { result: accepted(session.logId, decision.earlier, true), record }
   if (decision.type !== 'append') return { result: decision, record }
   const longer = append(record, [decision.body], means)
   const message = messageWith(longer, question.messageId)
@@ -114,16 +114,8 @@ export function ask(
     lastNumbers: new Map(lastNumbers).set(message.device, message.number),
     openTurns: [...openTurns, { place: means.place, turn: openTurn(message) }],
   }
-  return { result: accepted(session, message, false), record: next }
+  return { result: accepted(session.logId, message, false), record: next }
 }
-
-const accepted = ({ logId }: Session, { seq, id, turnId, number }: MessageEntry, duplicate: boolean): AskResult => ({
-  type: 'accepted',
-  cursor: { logId, seq, id },
-  turnId,
-  number,
-  duplicate,
-})
 
 const emptyJournal = (): Journal => ({ entries: [], byMessage: new Map(), turnIds: new Map() })
 

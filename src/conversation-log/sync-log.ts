@@ -34,6 +34,11 @@ export type SyncLog = { readonly [Name in CommandName]: (...args: Parameters<Com
 export type LogCommand = { readonly [Name in CommandName]: { readonly name: Name; readonly args: Parameters<SyncLog[Name]> } }[CommandName]
 export type ResultOf<Name extends CommandName> = ReturnType<SyncLog[Name]>
 
+const READS: ReadonlySet<CommandName> = new Set<CommandName>(['findSession', 'listSessions', 'lastNumber', 'read'])
+
+/** Whether the command changes nothing. */
+export const isRead = (command: LogCommand): boolean => READS.has(command.name)
+
 /** Which doorbells an answered command rings. */
 export interface Rings {
   readonly session: SessionId | undefined
@@ -49,10 +54,10 @@ export function runCommand(log: SyncLog, command: LogCommand): ResultOf<CommandN
   return method.apply(log, command.args)
 }
 
-/** Carries out commands somewhere; resolves when what they did is as durable as the store promises. */
+/** Carries a command out somewhere; resolves when what it did is as durable as the store promises. Rings the doorbells. */
 export type Submit = (command: LogCommand) => Promise<ResultOf<CommandName>>
 
-/** The port on top of `submit`; doorbells ring once a command has resolved. */
+/** The port on top of `submit`. */
 export function portOf(options: {
   readonly profile: StoreProfile
   readonly submit: Submit
@@ -66,9 +71,7 @@ export function portOf(options: {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the pair is made here from one Name
       const command = { name, args } as unknown as LogCommand
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `submit` answers a command with its own result
-      const result = (await submit(command)) as ResultOf<Name>
-      doorbells.ring(ringsOf(command, result))
-      return result
+      return (await submit(command)) as ResultOf<Name>
     }
   return {
     profile,

@@ -20,6 +20,7 @@ test('[O4] without any setting the service has its defaults', () => {
     host: '127.0.0.1',
     port: 3000,
     publicOrigin: undefined,
+    trustedProxyHops: 0,
     dataDir: './data',
     agent: {
       url: 'ws://127.0.0.1:3001/',
@@ -52,6 +53,7 @@ test('[O4] every setting reaches the configuration', () => {
     HOST: '0.0.0.0',
     PORT: '8080',
     PUBLIC_ORIGIN: 'https://chat.service.gov.uk/',
+    TRUSTED_PROXY_HOPS: '2',
     DATA_DIR: '/var/lib/chat',
     AGENT_URL: 'wss://agent.example/{sessionId}',
     AGENT_PROTOCOL: 'messages',
@@ -78,6 +80,7 @@ test('[O4] every setting reaches the configuration', () => {
     host: '0.0.0.0',
     port: 8080,
     publicOrigin: 'https://chat.service.gov.uk',
+    trustedProxyHops: 2,
     dataDir: '/var/lib/chat',
     agent: {
       url: 'wss://agent.example/{sessionId}',
@@ -188,6 +191,14 @@ test.each([undefined, 'https://chat.example.org', 'https://gov.uk.example.org', 
 
 test.each(['https://chat.service.gov.uk', 'https://www.gov.uk'])('[O7] the GOV.UK brand is allowed at %s', (publicOrigin) => {
   expect(readConfig({ BRAND: 'govuk', PUBLIC_ORIGIN: publicOrigin }).brand).toBe('govuk')
+})
+
+test.each([undefined, 'http://chat.example.org'])('[O5] production is refused at %s', (publicOrigin) => {
+  expect(namesOf({ NODE_ENV: 'production', PUBLIC_ORIGIN: publicOrigin })).toEqual(['PUBLIC_ORIGIN'])
+})
+
+test.each(['https://chat.example.org', 'http://localhost:3000'])('[O4] production is allowed at %s', (publicOrigin) => {
+  expect(readConfig({ NODE_ENV: 'production', PUBLIC_ORIGIN: publicOrigin }).environment).toBe('production')
 })
 
 test('[O5] settings that contradict each other are faults', () => {

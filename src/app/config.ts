@@ -18,8 +18,10 @@ export interface Config {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
-  /** Where people see the service; `undefined` until the port is known, then `http://HOST:PORT`. */
+  /** Where people see the service; `undefined`: at whatever host a request names (never in production). */
   readonly publicOrigin: string | undefined
+  /** Proxies in front that each append to `X-Forwarded-For`. */
+  readonly trustedProxyHops: number
   readonly dataDir: string
   readonly agent: {
     readonly url: string
@@ -89,6 +91,7 @@ export function readConfig(env: Environment): Config {
     host: read('HOST', text(255), '127.0.0.1'),
     port: read('PORT', wholeNumber(0, 65_535), 3000),
     publicOrigin: read('PUBLIC_ORIGIN', origin, undefined),
+    trustedProxyHops: read('TRUSTED_PROXY_HOPS', wholeNumber(0, 10), 0),
     dataDir: read('DATA_DIR', text(4_096), './data'),
     agent: {
       url: read('AGENT_URL', agentUrl, `ws://127.0.0.1:${simulatorPort}/`),
@@ -146,6 +149,12 @@ function unavailable(env: Environment): readonly ConfigFault[] {
 function contradictions(config: Config): readonly ConfigFault[] {
   const faults: ConfigFault[] = []
   const { agent, brand, publicOrigin } = config
+  if (config.environment === 'production' && !isSecure(publicOrigin)) {
+    faults.push({
+      name: 'PUBLIC_ORIGIN',
+      problem: 'must be the https:// origin that people use when NODE_ENV is "production": cookies and live links are bound to it',
+    })
+  }
   if (brand === 'govuk' && !isGovUk(publicOrigin)) {
     faults.push({
       name: 'BRAND',
@@ -159,6 +168,13 @@ function contradictions(config: Config): readonly ConfigFault[] {
     faults.push({ name: 'HEALTH_CHECK_TIMEOUT_MS', problem: `must not be longer than HEALTH_INTERVAL_MS (${config.healthIntervalMs})` })
   }
   return faults
+}
+
+/** Browsers treat their own machine as secure, which lets a production build be tried there. */
+function isSecure(publicOrigin: string | undefined): boolean {
+  if (publicOrigin === undefined) return false
+  const { hostname, protocol } = new URL(publicOrigin)
+  return protocol === 'https:' || hostname === 'localhost' || hostname === '127.0.0.1'
 }
 
 function isGovUk(publicOrigin: string | undefined): boolean {

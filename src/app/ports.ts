@@ -1,0 +1,98 @@
+/**
+ * The real world: time, chance and the terminal. Everything else takes them as parameters, so that tests bring their own.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { writeSync } from 'node:fs'
+import type { RandomBytes } from '../conversation/ids.ts'
+import type { Chance, Clock } from '../resilience/clock.ts'
+import type { LineWriter } from '../telemetry/log.ts'
+
+/** What the service needs of the world around it, beside its settings. */
+export interface Ports {
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly randomBytes: RandomBytes
+  /** SHA-256 of UTF-8 text, in lower-case hexadecimal. */
+  readonly digest: (text: string) => string
+  /** Where log lines go. */
+  readonly writeLine: LineWriter
+  /** Wide enough for a person to read the log as text. */
+  readonly isTerminal: boolean
+}
+
+/** What one timer of the platform can wait for, in milliseconds. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+/** A reader of our output that has stalled for this long costs lines, not answers (operations reference §3). */
+const STALL_MS_MAX = 250
+const STALL_STEP_MS = 5
+
+/** The ports of a running process. */
+export const createPorts = (): Ports => ({
+  clock: createClock(),
+  chance: Math.random,
+  randomBytes: (count) => new Uint8Array(randomBytes(count)),
+  digest: (text) => createHash('sha256').update(text, 'utf8').digest('hex'),
+  writeLine: createLineWriter(1),
+  isTerminal: process.stdout.isTTY,
+})
+
+/** Calls `then` after `ms` milliseconds, however long that is, unless called off. */
+function schedule(ms: number, then: () => void): () => void {
+  let timer: NodeJS.Timeout
+  const wait = (leftMs: number): void => {
+    const nowMs = Math.min(leftMs, TIMER_MS_MAX)
+    timer = setTimeout(() => (leftMs > nowMs ? wait(leftMs - nowMs) : then()), nowMs)
+  }
+  wait(Math.max(0, ms))
+  return () => clearTimeout(timer)
+}
+
+/** The machine's clock. */
+export const createClock = (): Clock => ({
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  schedule,
+  async sleep(ms, signal) {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const cancel = schedule(ms, resolve)
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      await promise
+    } finally {
+      cancel()
+      signal.removeEventListener('abort', onAbort)
+    }
+  },
+})
+
+/**
+ * Writes lines to a file descriptor before it returns, so that none is lost when the process ends.
+ *
+ * A pipe that is full is waited for, `STALL_MS_MAX` in all; then the line is given up and the writer throws.
+ */
+export function createLineWriter(fd: number): LineWriter {
+  const sleeper = new Int32Array(new SharedArrayBuffer(4))
+  let isCutOff = false
+  return (line) => {
+    // A line given up in its middle must not swallow the next one.
+    let bytes = Buffer.from(isCutOff ? `\n${line}` : line)
+    const whole = bytes.length
+    let waitedMs = 0
+    while (bytes.length > 0) {
+      try {
+        bytes = bytes.subarray(writeSync(fd, bytes))
+        isCutOff = bytes.length > 0
+      } catch (error) {
+        const isFull = error instanceof Error && 'code' in error && error.code === 'EAGAIN'
+        if (!isFull || waitedMs >= STALL_MS_MAX) {
+          isCutOff ||= bytes.length < whole
+          throw error
+        }
+        Atomics.wait(sleeper, 0, 0, STALL_STEP_MS)
+        waitedMs += STALL_STEP_MS
+      }
+    }
+  }
+}

@@ -97,6 +97,10 @@ export const ANSWER_PLAIN_BLOCK_CHARS = 4_000
 
 /** The page without JavaScript waits this long for the answer. */
 export const PAGE_WAIT_MAX_MS = 8_000
+/** … and looks no more often than this. */
+export const PAGE_WAIT_LOOK_MS = 100
+/** Answers kept rendered, in UTF-16 units of their text. */
+export const ANSWER_CACHE_CHARS_MAX = 4_000_000
 /** An SSE response ends by then, so that no proxy cuts it first. */
 export const EVENT_STREAM_MAX_MS = 55_000
 /** Messages one `GET messages` returns. */
@@ -106,3 +110,5 @@ export const MESSAGES_PAGE_MAX = 200
 export const STORE_BATCH_MAX = 64
 /** Commands that may wait for the store; beyond, `unavailable`. */
 export const STORE_QUEUE_MAX = 10_000
+/** A transaction that takes longer is a stalled disk: who waits is told `unavailable`, outcome unknown. */
+export const STORE_STALL_MAX_MS = 5_000

@@ -10,6 +10,8 @@ import type { LEVELS } from '../protocol/protocol.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
+import type { Assets } from './assets.ts'
+import type { HelpPage } from './page-shell.ts'
 import type { VisitorSessions } from './visitor-sessions.ts'
 
 /** What the whole service can do now: the one word that page, API and probes show. */
@@ -41,6 +43,15 @@ export interface GatewayOptions {
   readonly randomBytes: RandomBytes
   readonly events: Events
   readonly settings: GatewaySettings
+  /** What the pages need; without it only the API and the live link are served. */
+  readonly pages?: PagesOptions
+}
+
+export interface PagesOptions {
+  /** From `loadAssets`. */
+  readonly assets: Assets
+  /** The team's guidance, in the order of the list. */
+  readonly helpPages: readonly HelpPage[]
 }
 
 /** Names of the hidden and visible fields of every form; the gateway itself reads `csrf` and `question`. */

@@ -10,6 +10,7 @@ import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
 import { answerParserErrors } from './listener.ts'
+import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
@@ -49,6 +50,7 @@ export const gateway: Plugin<GatewayOptions> = {
       draining: drainSignal(server),
     }
     registerApi(server, context)
+    if (options.pages !== undefined) registerPages(server, context, options.pages)
   },
 }
 

@@ -1,0 +1,116 @@
+/** The chat page as its template needs it: the conversation as it stands, the forms, and the data for its script. */
+import type { Request } from '@hapi/hapi'
+import { isOpen, type Item } from '../conversation/conversation.ts'
+import { mintMessageId, type MessageId } from '../conversation/ids.ts'
+import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
+import type { QuestionProblem } from '../conversation/question-text.ts'
+import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../protocol/item-view.ts'
+import { fill, type PageData } from '../protocol/page-data.ts'
+import type { AnswerBlocks } from './answer-blocks.ts'
+import { renderPage, type PageShell } from './page-shell.ts'
+import type { OwnConversation } from './visitor-sessions.ts'
+import { ENGLISH } from './words.ts'
+
+/** What is special about this rendering of the page. */
+export interface ChatPageOptions {
+  /** Stands in the box. */
+  readonly typed?: string
+  /** The hidden id of a form that was sent before, so that sending it again asks once. */
+  readonly messageId?: MessageId
+  readonly problem?: QuestionProblem
+  /** Said above the box; not an error. */
+  readonly notice?: string
+  /** Items before this place in the log, instead of the latest. */
+  readonly before?: number
+}
+
+export const conversationPath = (session: string): string => `/conversations/${session}`
+
+/** Where a question's answer is waited for and shown. */
+export const answerPath = (session: string, messageId: MessageId): string =>
+  `${conversationPath(session)}?wait=${messageId}#${questionKey(messageId)}`
+
+export interface ChatPages {
+  render(request: Request, own: OwnConversation, options?: ChatPageOptions): string
+}
+
+export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPages {
+  const { context } = shell
+  const mintId = (): MessageId => mintMessageId(context.clock.now(), context.randomBytes)
+
+  return {
+    render(request, { session, conversation }, options = {}) {
+      const now = context.clock.now()
+      const { items } = conversation
+      const window = windowOf(items, options.before)
+      const views = viewItems(items, { words: ENGLISH.item, now }).slice(window.start, window.end)
+      const running = items.find((item) => item.kind === 'question' && isOpen(item))
+      const waiting = items.findLast((item) => item.kind === 'question' && isOpen(item))
+      const base = conversationPath(session.id)
+      const first = items[window.start]
+      return renderPage(shell, request, 'chat', {
+        title: ENGLISH.chat.title,
+        robots: 'none',
+        hasError: options.problem !== undefined,
+        base,
+        items: views.map((view, index) => itemModel(view, items[window.start + index], blocks, mintId)),
+        earlierHref: window.start > 0 && first !== undefined ? `${base}?before=${first.seq}` : undefined,
+        latestHref: window.end < items.length ? base : undefined,
+        running: running?.kind === 'question' ? running : undefined,
+        checkHref: waiting?.kind === 'question' ? answerPath(session.id, waiting.messageId) : undefined,
+        connection: context.level() === 'limited' || context.isAgentAway() ? ENGLISH.live.limited : undefined,
+        error: options.problem === undefined ? undefined : ENGLISH.live.problems[options.problem],
+        notice: options.notice,
+        typed: options.typed,
+        newMessageId: options.messageId ?? mintId(),
+        questionMax: QUESTION_GRAPHEMES_MAX,
+        keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
+        anotherWay: ENGLISH.chat.anotherWayText.split('{help}'),
+        blank: BLANK,
+        pageData: dataBlock({ session: session.id, itemWords: ENGLISH.item, liveWords: ENGLISH.live, startHref: '/' }),
+      })
+    },
+  }
+}
+
+/** Which of the items are shown: the latest, or those before a place in the log. */
+function windowOf(items: readonly Item[], before: number | undefined): { readonly start: number; readonly end: number } {
+  const later = before === undefined ? -1 : items.findIndex((item) => item.seq >= before)
+  const end = later > 0 ? later : items.length
+  return { start: Math.max(0, end - SNAPSHOT_ITEMS_MAX), end }
+}
+
+/** One message for the template. */
+function itemModel(view: ItemView, item: Item | undefined, blocks: AnswerBlocks, mintId: () => MessageId): object {
+  const action = view.action === undefined ? undefined : { ...view.action, newMessageId: mintId() }
+  if (item?.kind !== 'answer') return { ...view, action, text: item?.text ?? '', blocks: [] }
+  const done = blocks.of(item)
+  const rest = item.text.slice(done.at(-1)?.upTo ?? 0)
+  return { ...view, action, text: rest.trim() === '' ? '' : rest.trimStart(), blocks: done.map(({ html }) => html) }
+}
+
+const blankView = (kind: ItemView['kind']) => ({
+  kind,
+  key: '',
+  heading: '',
+  time: '',
+  isoTime: '',
+  status: [],
+  state: 'done',
+  blocks: [],
+  text: '',
+})
+const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', label: '', about: '' })
+
+/** What the page's `<template>` elements hold. */
+const BLANK = {
+  question: blankView('question'),
+  answer: blankView('answer'),
+  notice: blankView('notice'),
+  askAgain: blankAction('ask-again'),
+  cancel: blankAction('cancel'),
+}
+
+/** JSON that cannot end its script element. */
+const dataBlock = (data: PageData): string =>
+  JSON.stringify(data).replace(/[<\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)

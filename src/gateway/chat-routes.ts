@@ -1,0 +1,211 @@
+/** What people do with conversations through forms and links. Everything here works without JavaScript. */
+import { createHash } from 'node:crypto'
+import type { Request, ResponseToolkit, RouteOptions, Server } from '@hapi/hapi'
+import { isMessageId, mintMessageId, type MessageId } from '../conversation/ids.ts'
+import { isOpen, findQuestion } from '../conversation/conversation.ts'
+import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
+import { formatTime } from '../protocol/item-view.ts'
+import { fill } from '../protocol/page-data.ts'
+import { createAnswerBlocks } from './answer-blocks.ts'
+import { answerPath, conversationPath, createChatPages, type ChatPageOptions, type ChatPages } from './chat-page.ts'
+import { MessageConflictError, OverloadError, QuestionTextError, RateLimitError, TooManySessionsError } from './errors.ts'
+import { formField } from './forgery.ts'
+import { FORM_FIELDS, type GatewayContext } from './gateway-context.ts'
+import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
+import type { NewAsk } from './visitor-sessions.ts'
+import { waitForAnswer } from './wait-for-answer.ts'
+import { ENGLISH } from './words.ts'
+
+const FORM_POST: RouteOptions = { payload: { allow: 'application/x-www-form-urlencoded', maxBytes: REQUEST_BYTES_MAX } }
+
+type Handler = (request: Request, h: ResponseToolkit) => Promise<ReturnType<ResponseToolkit['response']>>
+
+export function registerChatRoutes(server: Server, shell: PageShell): void {
+  const pages = createChatPages(shell, createAnswerBlocks())
+  const get = (path: string, handler: Handler): void => server.route({ method: 'GET', path, handler })
+  const post = (path: string, handler: Handler): void => server.route({ method: 'POST', path, options: FORM_POST, handler })
+
+  get('/chat', (request, h) => latest(shell.context, request, h))
+  get('/conversations', (request, h) => list(shell, request, h))
+  post('/conversations', (request, h) => start(shell, request, h))
+  get('/conversations/{id}', (request, h) => show(shell.context, pages, request, h))
+  post('/conversations/{id}/messages', (request, h) => ask(shell.context, pages, request, h))
+  post('/conversations/{id}/ask-again', (request, h) => askAgain(shell.context, pages, request, h))
+  post('/conversations/{id}/stop', (request, h) => stop(shell.context, request, h))
+  post('/conversations/{id}/cancel', (request, h) => stop(shell.context, request, h))
+  get('/conversations/{id}/delete', (request, h) => confirmDelete(shell, request, h))
+  post('/conversations/{id}/delete', (request, h) => remove(shell.context, request, h))
+}
+
+const idOf = (request: Request): string => String(request.params['id'])
+const seeOther = (h: ResponseToolkit, path: string): ReturnType<Handler> => Promise.resolve(h.redirect(path).code(303))
+
+async function latest(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  const [newest] = await context.sessions.list(context.visitorOf(request))
+  return seeOther(h, newest === undefined ? '/' : conversationPath(newest.id))
+}
+
+async function list(shell: PageShell, request: Request, h: ResponseToolkit, notice?: string): ReturnType<Handler> {
+  const { context } = shell
+  const now = context.clock.now()
+  const sessions = await context.sessions.list(context.visitorOf(request))
+  const conversations = sessions.map((session) => {
+    const time = formatTime(session.createdAt, now, ENGLISH.item)
+    const { questions } = session
+    return {
+      href: conversationPath(session.id),
+      started: fill(ENGLISH.list.started, { time }),
+      about: fill(ENGLISH.list.openAbout, { time }),
+      questions: questions === 1 ? ENGLISH.list.oneQuestion : fill(ENGLISH.list.manyQuestions, { count: questions }),
+      keptUntil: fill(ENGLISH.list.closes, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
+    }
+  })
+  const { heading } = ENGLISH.list
+  const html = renderPage(shell, request, 'conversations', {
+    title: heading,
+    section: 'conversations',
+    robots: 'none',
+    conversations,
+    notice,
+  })
+  return htmlReply(h, html, notice === undefined ? 200 : 409)
+}
+
+/** A new conversation; with a question in the form, it is asked at once: that is how one from a closed conversation goes on. */
+async function start(shell: PageShell, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  const { context } = shell
+  const visitor = context.visitorOf(request)
+  try {
+    const session = await context.sessions.create(visitor, context.addressOf(request))
+    const typed = formField(request, FORM_FIELDS.question)
+    if (typed === undefined) return await seeOther(h, conversationPath(session.id))
+    const messageId = postedMessageId(context, request)
+    await context.sessions.ask(visitor, { session: session.id, messageId, typed, inReplyTo: undefined, transport: 'form' })
+    return await seeOther(h, answerPath(session.id, messageId))
+  } catch (error) {
+    if (error instanceof TooManySessionsError) return list(shell, request, h, ENGLISH.chat.tooManyConversations)
+    throw error
+  }
+}
+
+async function show(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  const visitor = context.visitorOf(request)
+  const own = await context.sessions.read(visitor, idOf(request))
+  const wait = queryText(request, 'wait')
+  const question = wait !== undefined && isMessageId(wait) ? findQuestion(own.conversation, wait) : undefined
+  if (question !== undefined && isOpen(question)) {
+    await hold(context, request, own.session.id, question.messageId)
+    return htmlReply(h, pages.render(request, await context.sessions.read(visitor, own.session.id)))
+  }
+  const before = Number(queryText(request, 'before'))
+  return htmlReply(h, pages.render(request, own, Number.isSafeInteger(before) && before > 0 ? { before } : {}))
+}
+
+/** Waits for the answer, unless so many wait already that this one has to look again by hand. */
+async function hold(context: GatewayContext, request: Request, session: OwnSessionId, messageId: MessageId): Promise<void> {
+  const place = context.admission.openLink(context.addressOf(request))
+  if (!place.ok) return
+  const gone = new AbortController()
+  request.raw.res.once('close', () => gone.abort())
+  try {
+    const signal = AbortSignal.any([gone.signal, context.draining])
+    await waitForAnswer(context.log, context.clock, { session, messageId, waitMs: PAGE_WAIT_MAX_MS, signal })
+  } finally {
+    place.release()
+  }
+}
+
+type OwnSessionId = Parameters<typeof waitForAnswer>[2]['session']
+
+async function ask(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  const typed = formField(request, FORM_FIELDS.question) ?? ''
+  const messageId = postedMessageId(context, request)
+  return put(context, pages, request, h)({ typed, messageId, inReplyTo: undefined })
+}
+
+/** The same question once more, as a new one that says which it repeats. */
+async function askAgain(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  const again = formField(request, 'inReplyTo') ?? ''
+  const own = await context.sessions.read(context.visitorOf(request), idOf(request))
+  const question = isMessageId(again) ? findQuestion(own.conversation, again) : undefined
+  // A form that no page of ours made: nothing to ask, and the page shows how things stand.
+  if (question === undefined) return seeOther(h, conversationPath(own.session.id))
+  return put(
+    context,
+    pages,
+    request,
+    h,
+  )({ typed: question.text, messageId: postedMessageId(context, request), inReplyTo: question.messageId })
+}
+
+type Put = Pick<NewAsk, 'typed' | 'inReplyTo'> & { readonly messageId: MessageId }
+
+/** Appends a question and sends the person to its answer, or shows the page again with what they typed. */
+function put(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): (question: Put) => ReturnType<Handler> {
+  const visitor = context.visitorOf(request)
+  const session = idOf(request)
+  const again = async (status: number, options: ChatPageOptions): ReturnType<Handler> =>
+    htmlReply(h, pages.render(request, await context.sessions.read(visitor, session), options), status)
+
+  return async function append(question): ReturnType<Handler> {
+    const { messageId, typed } = question
+    try {
+      await context.sessions.ask(visitor, { ...question, session, transport: 'form' })
+      return await seeOther(h, answerPath(session, messageId))
+    } catch (error) {
+      if (error instanceof MessageConflictError) return append({ ...question, messageId: editedId(messageId, typed) })
+      const kept = { typed, messageId }
+      if (error instanceof QuestionTextError) return again(400, { ...kept, problem: error.problem })
+      if (error instanceof RateLimitError) {
+        const seconds = Math.max(1, Math.ceil(error.retryAfterMs / 1_000))
+        return again(429, { ...kept, notice: fill(ENGLISH.live.rate, { seconds }) })
+      }
+      if (error instanceof OverloadError) return again(429, { ...kept, notice: ENGLISH.live.overload })
+      throw error
+    }
+  }
+}
+
+/**
+ * The id of a form that was sent before with another text: somebody went back and changed their question.
+ * Made from both, so that sending the changed form twice asks it once.
+ */
+function editedId(messageId: MessageId, typed: string): MessageId {
+  const digest = createHash('sha256').update(`${messageId}\n${typed}`).digest()
+  return mintMessageId(digest.readUIntBE(0, 6), (count) => digest.subarray(6, 6 + count))
+}
+
+async function stop(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  const messageId = formField(request, 'inReplyTo') ?? ''
+  const visitor = context.visitorOf(request)
+  const own = await context.sessions.find(visitor, idOf(request))
+  // Without a question there is nothing to stop: the page was made when none was open.
+  if (!isMessageId(messageId)) return seeOther(h, conversationPath(own.id))
+  await context.sessions.stop(visitor, own.id, messageId)
+  return seeOther(h, answerPath(own.id, messageId))
+}
+
+async function confirmDelete(shell: PageShell, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  const { context } = shell
+  const session = await context.sessions.find(context.visitorOf(request), idOf(request))
+  const base = conversationPath(session.id)
+  const back = { text: ENGLISH.chrome.back, href: base }
+  return htmlReply(h, renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back }))
+}
+
+async function remove(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  await context.sessions.delete(context.visitorOf(request), idOf(request))
+  return seeOther(h, '/conversations')
+}
+
+/** The id that the form carries. One that we did not make is replaced: it could not be told from another's. */
+function postedMessageId(context: GatewayContext, request: Request): MessageId {
+  const posted = formField(request, FORM_FIELDS.messageId) ?? ''
+  return isMessageId(posted) ? posted : mintMessageId(context.clock.now(), context.randomBytes)
+}
+
+function queryText(request: Request, name: string): string | undefined {
+  const query: unknown = request.query
+  const value: unknown = typeof query === 'object' && query !== null && Object.hasOwn(query, name) ? Reflect.get(query, name) : undefined
+  return typeof value === 'string' ? value : undefined
+}

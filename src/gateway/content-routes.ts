@@ -1,0 +1,65 @@
+/** Pages of running text: the start page, the team's help pages, and the statements every public service has. */
+import { notFound } from '@hapi/boom'
+import type { Server } from '@hapi/hapi'
+import { fill } from '../protocol/page-data.ts'
+import { htmlReply, renderPage, type HelpPage, type PageShell } from './page-shell.ts'
+import { renderBlocks } from './render-answer.ts'
+import { STATEMENTS } from './statements.ts'
+import { ENGLISH } from './words.ts'
+
+const HOUR_MS = 3_600_000
+
+export function registerContentRoutes(server: Server, shell: PageShell): void {
+  const { context, helpPages } = shell
+  const { serviceName, sessionTtlMs } = context.settings
+  const values = { hours: Math.round(sessionTtlMs / HOUR_MS), service: serviceName }
+
+  server.route({
+    method: 'GET',
+    path: '/',
+    async handler(request, h) {
+      // The start page must come up whatever the store does.
+      const hasConversations = context.level() !== 'offline' && (await hasAny(shell, context.visitorOf(request)))
+      const can = ENGLISH.start.can.map((line) => fill(line, values))
+      return htmlReply(h, renderPage(shell, request, 'start', { title: serviceName, can, hasConversations }))
+    },
+  })
+  server.route({
+    method: 'GET',
+    path: '/help',
+    handler(request, h) {
+      const pages = helpPages.map(({ slug, title }) => ({ href: `/help/${slug}`, title }))
+      return htmlReply(h, renderPage(shell, request, 'help', { title: ENGLISH.help.heading, section: 'help', pages }))
+    },
+  })
+  server.route({
+    method: 'GET',
+    path: '/help/{page}',
+    handler(request, h) {
+      const page = helpPages.find(({ slug }) => slug === request.params['page'])
+      if (page === undefined) throw notFound()
+      const back = { text: ENGLISH.help.heading, href: '/help' }
+      return htmlReply(h, renderPage(shell, request, 'text', { ...textModel(page), section: 'help', back }))
+    },
+  })
+  for (const statement of STATEMENTS) {
+    const text = fill(statement.text, values)
+    server.route({
+      method: 'GET',
+      path: `/${statement.slug}`,
+      handler: (request, h) => htmlReply(h, renderPage(shell, request, 'text', textModel({ ...statement, text }))),
+    })
+  }
+}
+
+/** Whether there is a conversation to go back to; not knowing is no reason to fail the start page. */
+async function hasAny({ context }: PageShell, visitor: ReturnType<PageShell['context']['visitorOf']>): Promise<boolean> {
+  try {
+    return (await context.sessions.list(visitor)).length > 0
+  } catch (cause) {
+    context.events.storeFailed({ kind: 'start-page', cause })
+    return false
+  }
+}
+
+const textModel = ({ title, text }: HelpPage) => ({ title, blocks: renderBlocks(text, true).map(({ html }) => html) })

@@ -1,0 +1,82 @@
+/** The page for a request that failed: what happened, what the person can do, and what they had typed. */
+import type { Request } from '@hapi/hapi'
+import { ChatServiceError } from '../chat-service-error.ts'
+import { isMessageId, isSessionId } from '../conversation/ids.ts'
+import { fill } from '../protocol/page-data.ts'
+import { formField } from './forgery.ts'
+import { FORM_FIELDS, type ErrorPage, type RenderErrorPage } from './gateway-context.ts'
+import { conversationPath } from './chat-page.ts'
+import { renderPage, type PageShell } from './page-shell.ts'
+import { ENGLISH } from './words.ts'
+
+const words = ENGLISH.errors
+
+/** What the page says; `resend` is the form that gives the person their text back. */
+interface ErrorView {
+  readonly title: string
+  readonly lines: readonly string[]
+  readonly resend: { readonly action: string; readonly button: string } | undefined
+}
+
+export const createErrorPage =
+  (shell: PageShell): RenderErrorPage =>
+  (request, page) => {
+    const view = viewOf(request, page)
+    const hasKept = page.keptText !== undefined && page.keptText.trim() !== ''
+    return renderPage(shell, request, 'error', {
+      title: view.title,
+      robots: 'none',
+      lines: view.lines,
+      kept: hasKept ? { ...(view.resend ?? sameForm(request)), text: page.keptText, messageId: keptMessageId(request) } : undefined,
+      // A wrong address is nothing to report.
+      reference: page.status === 404 ? undefined : fill(words.reference, { reference: page.reference }),
+      links: links(request),
+    })
+  }
+
+function viewOf(request: Request, page: ErrorPage): ErrorView {
+  const isKept = page.keptText !== undefined && page.keptText.trim() !== ''
+  switch (codeOf(request)) {
+    case 'SESSION_NOT_FOUND':
+      return {
+        title: words.closedTitle,
+        lines: [words.closed, ...(isKept ? [words.closedKept] : [])],
+        resend: { action: '/conversations', button: words.closedSend },
+      }
+    case 'FORM_EXPIRED':
+      return { title: words.oldPageTitle, lines: [isKept ? ENGLISH.chat.sendAgainOldPage : words.oldPage], resend: undefined }
+    case 'STORE_UNAVAILABLE':
+      return request.method === 'get'
+        ? { title: words.unavailableTitle, lines: [words.offline], resend: undefined }
+        : { title: words.offlineTitle, lines: [words.offline, ...(isKept ? [words.kept] : [])], resend: undefined }
+    case 'RATE_LIMITED':
+      return { title: words.busyTitle, lines: [words.busy], resend: undefined }
+    default:
+      return byStatus(page, isKept)
+  }
+}
+
+function byStatus(page: ErrorPage, isKept: boolean): ErrorView {
+  if (page.status === 404) return { title: words.notFoundTitle, lines: words.notFound, resend: undefined }
+  if (page.status < 500) return { title: page.title, lines: [page.message], resend: undefined }
+  return { title: words.problemTitle, lines: [words.problem, words.problemKept, ...(isKept ? [words.unknown] : [])], resend: undefined }
+}
+
+/** The same form to the same place: with the same hidden id it asks once, however often it is sent. */
+const sameForm = (request: Request) => ({ action: request.path, button: ENGLISH.live.sendAgain })
+
+function keptMessageId(request: Request): string | undefined {
+  const posted = formField(request, FORM_FIELDS.messageId) ?? ''
+  return isMessageId(posted) ? posted : undefined
+}
+
+/** Back to the conversation the request was about, when it named one, and to the start. */
+function links(request: Request): readonly { readonly href: string; readonly text: string }[] {
+  const id: unknown = (request.params as Record<string, unknown> | null)?.['id']
+  const isAbout = typeof id === 'string' && isSessionId(id) && codeOf(request) !== 'SESSION_NOT_FOUND'
+  const back = isAbout ? [{ href: conversationPath(id), text: words.backToConversation }] : []
+  return [...back, { href: '/', text: words.startPage }]
+}
+
+/** Empty for what is not ours. */
+const codeOf = ({ response }: Request): string => (response instanceof ChatServiceError ? response.code : '')

@@ -1,0 +1,61 @@
+/** What every page has in common: words, name and brand of the service, its files, and what its forms need. */
+import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
+import type { AssetPaths } from './assets.ts'
+import { FORM_FIELDS, type GatewayContext } from './gateway-context.ts'
+import type { ViewName, Views } from './views.ts'
+import { ENGLISH } from './words.ts'
+
+/** A page of running text that a team ships: Markdown under an address. */
+export interface HelpPage {
+  /** Last part of its address: lower-case letters, digits and hyphens. */
+  readonly slug: string
+  readonly title: string
+  /** Markdown, without the title. */
+  readonly text: string
+}
+
+export interface PageShell {
+  readonly context: GatewayContext
+  readonly views: Views
+  readonly assets: AssetPaths
+  readonly helpPages: readonly HelpPage[]
+}
+
+/** What one page says beside what all pages say. */
+export interface PageModel {
+  readonly title: string
+  readonly section?: 'conversations' | 'help'
+  readonly back?: { readonly text: string; readonly href: string }
+  readonly hasError?: boolean
+  /** Path of the conversation whose forms are on the page. */
+  readonly base?: string
+  readonly [more: string]: unknown
+}
+
+/** The help page that says how the assistant works, when the team has one; otherwise the list of all. */
+const HOW_SLUG = 'how-the-assistant-works'
+
+/** The HTML of a page, for this request only: its forms carry the visitor's token and its scripts the answer's nonce. */
+export function renderPage(shell: PageShell, request: Request, name: ViewName, model: PageModel): string {
+  const { context, views, assets, helpPages } = shell
+  const { settings } = context
+  return views.render(name, {
+    words: ENGLISH,
+    serviceName: settings.serviceName,
+    brand: settings.brand,
+    assets,
+    cspNonce: context.nonceOf(request),
+    footerLinks: [
+      { href: '/accessibility', text: ENGLISH.chrome.accessibility },
+      { href: '/privacy', text: ENGLISH.chrome.privacy },
+      { href: '/cookies', text: ENGLISH.chrome.cookies },
+    ],
+    howHref: helpPages.some(({ slug }) => slug === HOW_SLUG) ? `/help/${HOW_SLUG}` : '/help',
+    form: { fields: FORM_FIELDS, csrf: context.csrfTokenOf(request), base: model.base },
+    ...model,
+  })
+}
+
+/** An answer with a page that nobody may keep: it holds a form token, and often somebody's words. */
+export const htmlReply = (h: ResponseToolkit, html: string, status = 200): ResponseObject =>
+  h.response(html).type('text/html').code(status).header('cache-control', 'no-store')

@@ -1,0 +1,28 @@
+/**
+ * The pages: everything a person sees, whole without JavaScript. Each is rendered from the log when it is asked for.
+ *
+ * A GET never changes anything. Every form carries a token; every question a hidden id, so that a double click, a reload
+ * or the way back and forth makes one question.
+ */
+import type { Server } from '@hapi/hapi'
+import { registerAssets } from './assets.ts'
+import { registerChatRoutes } from './chat-routes.ts'
+import { registerContentRoutes } from './content-routes.ts'
+import { createErrorPage } from './error-page.ts'
+import type { GatewayContext, PagesOptions } from './gateway-context.ts'
+import type { PageShell } from './page-shell.ts'
+import { createViews } from './views.ts'
+
+/**
+ * Adds the pages to the server and takes over its error pages.
+ *
+ * @throws the template engine's error when a template is broken
+ */
+export function registerPages(server: Server, context: GatewayContext, { assets, helpPages }: PagesOptions): void {
+  const { brand } = context.settings
+  const shell: PageShell = { context, views: createViews(), assets: assets.pathsOf(brand), helpPages }
+  context.setErrorPage(createErrorPage(shell))
+  registerAssets(server, assets)
+  registerContentRoutes(server, shell)
+  registerChatRoutes(server, shell)
+}

@@ -1,0 +1,189 @@
+/**
+ * What the page says about one item of a conversation: heading, status, and what can be done. Pure.
+ *
+ * The page without JavaScript, a reload and the live page all show items through this, so a status never changes
+ * because somebody looked at it another way.
+ */
+import { isOpen, type AnswerItem, type Item, type NoticeItem, type QuestionItem } from '../conversation/conversation.ts'
+import type { MessageId, TurnId } from '../conversation/ids.ts'
+import { fill, type ItemWords } from './page-data.ts'
+
+/** A form of the item; both pages have the same ones. */
+export type ItemAction =
+  | { readonly name: 'cancel'; readonly messageId: MessageId; readonly turnId: TurnId; readonly label: string; readonly about: string }
+  | { readonly name: 'ask-again'; readonly messageId: MessageId; readonly label: string; readonly about: string }
+
+export interface ItemView {
+  readonly kind: Item['kind']
+  /** The same for the item's whole life, also before the server has it; the element's id. */
+  readonly key: string
+  readonly heading: string
+  /** Spoken after the heading. */
+  readonly time: string
+  /** Machine-readable form of the time. */
+  readonly isoTime: string
+  /** Lines under the text. */
+  readonly status: readonly string[]
+  /** `running`: more will come. */
+  readonly state: 'running' | 'done' | 'attention'
+  readonly action: ItemAction | undefined
+}
+
+export interface ViewContext {
+  readonly words: ItemWords
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** Views of `items` in their order. Items left out at the start only cost the numbers of places in the queue. */
+export function viewItems(items: readonly Item[], context: ViewContext): readonly ItemView[] {
+  const questions = new Map<MessageId, QuestionItem>()
+  const answers = new Map<TurnId, AnswerItem>()
+  for (const item of items) {
+    if (item.kind === 'question') questions.set(item.messageId, item)
+    if (item.kind === 'answer') answers.set(item.turnId, item)
+  }
+  let openBefore = 0
+  return items.map((item) => {
+    switch (item.kind) {
+      case 'question': {
+        const before = openBefore
+        if (isOpen(item)) openBefore += 1
+        return viewQuestion(item, { answer: answers.get(item.turnId), openBefore: before }, context)
+      }
+      case 'answer':
+        return viewAnswer(item, questions.get(item.inReplyTo), context)
+      case 'notice':
+        return viewNotice(item, context)
+    }
+  })
+}
+
+/** The element id of a question: known before the server has the question, so that a link to it works at once. */
+export const questionKey = (messageId: MessageId): string => `m-${messageId}`
+/** The element id of an answer or notice; its place in the log, which never changes. */
+export const placeKey = (seq: number): string => `i-${seq}`
+export const itemKey = (item: Item): string => (item.kind === 'question' ? questionKey(item.messageId) : placeKey(item.seq))
+
+/** What else the page shows bears on how a question stands. */
+interface Around {
+  /** The latest answer to it. */
+  readonly answer: AnswerItem | undefined
+  /** Open questions above it. */
+  readonly openBefore: number
+}
+
+function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: ViewContext): ItemView {
+  const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
+  const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId) }
+  const askAgain = { name: 'ask-again', messageId: item.messageId, label: words.askAgain, about: about(words.askAgainAbout, item) } as const
+  switch (item.status) {
+    case 'sent':
+    case 'queued': {
+      const stopping = item.isStopping ? [words.stopping] : []
+      const status = [`${sent}. ${[words.waiting, ...placeInQueue(openBefore, words), ...stopping].join(' ')}`]
+      const cancel = { name: 'cancel', ...idsOf(item), label: words.cancel, about: about(words.cancelAbout, item) } as const
+      return { ...base, status, state: 'running', action: item.isStopping ? undefined : cancel }
+    }
+    case 'delivered': {
+      const received = fill(words.received, { time: formatTime(answer?.at ?? item.at, now, words) })
+      return { ...base, status: item.isStopping ? [received, words.stopping] : [received], state: 'running', action: undefined }
+    }
+    case 'answered':
+      return { ...base, status: [sent], state: 'done', action: undefined }
+    case 'cancelled':
+      return { ...base, status: [`${sent}. ${words.cancelled}`], state: 'done', action: askAgain }
+    case 'failed':
+    case 'expired':
+      // An answer that had begun says itself what became of it.
+      return answer !== undefined
+        ? { ...base, status: [sent], state: 'done', action: undefined }
+        : { ...base, status: [sent, whyFailed(item.reason, words)], state: 'attention', action: askAgain }
+  }
+}
+
+const idsOf = ({ messageId, turnId }: QuestionItem) => ({ messageId, turnId })
+
+const placeInQueue = (before: number, words: ItemWords): readonly string[] => {
+  if (before === 0) return []
+  return [before === 1 ? words.oneBefore : fill(words.manyBefore, { count: before })]
+}
+
+function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, context: ViewContext): ItemView {
+  const { words } = context
+  const base = { ...placed(item, item.persona ?? words.assistant, context), key: placeKey(item.seq) }
+  const again = (label: string): ItemAction => ({
+    name: 'ask-again',
+    messageId: item.inReplyTo,
+    label,
+    about: question === undefined ? '' : about(words.askAgainAbout, question),
+  })
+  switch (item.status) {
+    case 'streaming':
+      return { ...base, status: [item.text === '' ? words.finding : words.answering], state: 'running', action: undefined }
+    case 'complete':
+      return { ...base, status: [words.caveat], state: 'done', action: undefined }
+    case 'stopped':
+      return { ...base, status: [words.stopped], state: 'done', action: again(words.askAgain) }
+    case 'interrupted':
+      if (item.isSuperseded) return { ...base, status: [words.cutOffAskedAgain], state: 'attention', action: undefined }
+      return {
+        ...base,
+        status: [item.reason === 'too-long' ? words.tooLong : words.cutOff],
+        state: 'attention',
+        action: again(words.getRest),
+      }
+    case 'failed':
+      return { ...base, status: [whyFailed(item.reason, words)], state: 'attention', action: again(words.askAgain) }
+  }
+}
+
+function viewNotice(item: NoticeItem, context: ViewContext): ItemView {
+  const heading = item.topic === 'fallback' ? context.words.fallbackHeading : context.words.service
+  return { ...placed(item, heading, context), key: placeKey(item.seq), status: [], state: 'done', action: undefined }
+}
+
+function placed(item: Item, heading: string, { words, now }: ViewContext): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
+  const time = fill(words.at, { time: formatTime(item.at, now, words) })
+  return { kind: item.kind, heading, time, isoTime: new Date(item.at).toISOString() }
+}
+
+function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
+  switch (reason) {
+    case 'first-token-timeout':
+    case 'idle-timeout':
+    case 'deadline':
+    case 'expired':
+      return words.timedOut
+    case 'agent-unreachable':
+    case 'agent-busy':
+      return words.unreachable
+    case 'agent-error':
+    case 'agent-protocol':
+    case 'agent-broke-off':
+    case 'empty-answer':
+    case 'too-many-attempts':
+    case 'too-long':
+    case 'asked-to-stop':
+    case undefined:
+      return words.failed
+  }
+}
+
+const ABOUT_CHARS = 60
+
+/** The beginning of the question, so that a list of buttons tells them apart. */
+const about = (words: string, question: QuestionItem): string => {
+  const start = question.text.replace(/\s+/g, ' ').slice(0, ABOUT_CHARS).toWellFormed()
+  return fill(words, { question: start.length < question.text.length ? `${start}…` : start })
+}
+
+// People of one service read one clock, wherever their device thinks it is.
+const clockTime = new Intl.DateTimeFormat('en-GB', { hour: 'numeric', minute: '2-digit', hour12: true, timeZone: 'Europe/London' })
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', timeZone: 'Europe/London' })
+
+/** `10:42am`, with the day when it is not today. Both arguments in milliseconds since the epoch. */
+export function formatTime(at: number, now: number, words: Pick<ItemWords, 'timeOnDay'>): string {
+  const time = clockTime.format(at).replace(/\s/g, '')
+  return day.format(at) === day.format(now) ? time : fill(words.timeOnDay, { time, day: day.format(at) })
+}

@@ -1,0 +1,75 @@
+/** Rows as SQLite returns them into the log's own types. What does not fit is a damaged store, never passed on. */
+import type { SQLOutputValue } from 'node:sqlite'
+import type { Entry, EntryBody } from '../conversation/entry.ts'
+import { isEntryId, isLogId, isMessageId, isSessionId, isTurnId, isVisitorId, type EntryId } from '../conversation/ids.ts'
+import type { Session } from './conversation-log.ts'
+import type { OpenTurn } from './log-decisions.ts'
+import { LogError } from './log-error.ts'
+
+export type Row = Readonly<Record<string, SQLOutputValue>>
+
+export function numberIn(row: Row, column: string): number {
+  const value = row[column]
+  if (typeof value !== 'number') throw damaged(column)
+  return value
+}
+
+export function textIn(row: Row, column: string): string {
+  const value = row[column]
+  if (typeof value !== 'string') throw damaged(column)
+  return value
+}
+
+/** The id in a column, checked to be one. */
+export function idIn<Id extends string>(row: Row, column: string, isId: (value: string) => value is Id & string): Id {
+  const value = textIn(row, column)
+  if (!isId(value)) throw damaged(column)
+  return value
+}
+
+export const entryIdIn = (row: Row): EntryId => idIn(row, 'entry_id', isEntryId)
+
+export const sessionIn = (row: Row): Session => ({
+  id: idIn(row, 'session_id', isSessionId),
+  visitor: idIn(row, 'visitor', isVisitorId),
+  logId: idIn(row, 'log_id', isLogId),
+  createdAt: numberIn(row, 'created_at'),
+  expiresAt: numberIn(row, 'expires_at'),
+  questions: numberIn(row, 'questions'),
+})
+
+export const turnIn = (row: Row): OpenTurn => ({
+  turnId: idIn(row, 'turn_id', isTurnId),
+  messageId: idIn(row, 'message_id', isMessageId),
+  askedAt: numberIn(row, 'asked_at'),
+  attempt: numberIn(row, 'attempt'),
+  parts: numberIn(row, 'parts'),
+  chars: numberIn(row, 'chars'),
+  isSuperseded: numberIn(row, 'is_superseded') === 1,
+  isStopping: numberIn(row, 'is_stopping') === 1,
+  fence: numberIn(row, 'turn_fence'),
+  lease: row['owner'] === null ? undefined : { owner: textIn(row, 'owner'), until: numberIn(row, 'lease_until') },
+})
+
+/** A body as text. `null` stands for `undefined`, which JSON would leave out. */
+export const bodyText = (body: EntryBody): string => JSON.stringify(body, (_key, value: unknown) => (value === undefined ? null : value))
+
+/** The entry in a row; `prev` is the id of the one before it. */
+export function entryIn(row: Row, prev: EntryId | undefined): Entry {
+  return { seq: numberIn(row, 'seq'), id: entryIdIn(row), prev, at: numberIn(row, 'at'), ...bodyIn(row) }
+}
+
+function bodyIn(row: Row): EntryBody {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(textIn(row, 'body'))
+  } catch (cause) {
+    throw new LogError('corrupt', 'an entry in the store is not JSON', { cause })
+  }
+  if (typeof parsed !== 'object' || parsed === null || !('kind' in parsed)) throw damaged('body')
+  const fields = Object.entries(parsed).map(([key, value]): [string, unknown] => [key, value === null ? undefined : value])
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `bodyText` from an EntryBody, and SQLite checks its own pages
+  return Object.fromEntries(fields) as unknown as EntryBody
+}
+
+const damaged = (column: string): LogError => new LogError('corrupt', `the store holds something else than a ${column}`)

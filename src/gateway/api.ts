@@ -93,6 +93,9 @@ function addRoute(server: Server, path: string, handlers: Handlers): void {
 }
 
 const parameter = (request: Request, name: string): string => String(request.params[name])
+/** Asked before query and body are judged: somebody else's session answers as if there were none, whatever is sent to it. */
+const ownSession = (context: GatewayContext, request: Request): Promise<Session> =>
+  context.sessions.find(context.visitorOf(request), parameter(request, 'session'))
 const iso = (at: number): string => new Date(at).toISOString()
 
 const createSession =
@@ -121,24 +124,23 @@ const listSessions =
 const getSession =
   (context: GatewayContext): Handler =>
   async (request) =>
-    sessionView(await context.sessions.find(context.visitorOf(request), parameter(request, 'session')))
+    sessionView(await ownSession(context, request))
 
 const deleteSession =
   (context: GatewayContext): Handler =>
   async (request, h) => {
+    const session = await ownSession(context, request)
     jsonBody(request, noFields)
-    await context.sessions.delete(context.visitorOf(request), parameter(request, 'session'))
+    await context.sessions.delete(session.visitor, session.id)
     return h.response().code(204)
   }
 
 const postMessage =
   (context: GatewayContext): Handler =>
   async (request, h) => {
-    const visitor = context.visitorOf(request)
-    // Before the body is judged: somebody else's session answers as if there were none, whatever is sent to it.
-    const session = await context.sessions.find(visitor, parameter(request, 'session'))
+    const session = await ownSession(context, request)
     const { content, id, metadata } = jsonBody(request, newMessage)
-    const asked = await context.sessions.ask(visitor, {
+    const asked = await context.sessions.ask(session.visitor, {
       session: session.id,
       messageId: idempotencyKey(request, id),
       typed: content,
@@ -165,7 +167,7 @@ function idempotencyKey(request: Request, id: MessageId | undefined): MessageId 
 const getMessages =
   (context: GatewayContext): Handler =>
   async (request) => {
-    const session = await context.sessions.find(context.visitorOf(request), parameter(request, 'session'))
+    const session = await ownSession(context, request)
     const { after, limit } = checked({ ...request.query }, listQuery, 'query')
     return listMessages(context.log, session, { after, limit })
   }
@@ -174,9 +176,9 @@ const stopMessage =
   (context: GatewayContext): Handler =>
   async (request, h) => {
     const message = parameter(request, 'message')
-    const session = parameter(request, 'session')
+    const session = await ownSession(context, request)
     jsonBody(request, noFields)
-    const { isStopping } = await context.sessions.stop(context.visitorOf(request), session, message)
+    const { isStopping } = await context.sessions.stop(session.visitor, session.id, message)
     const view = await findMessage(context, request, message)
     return h.response({ status: isStopping ? 'stopping' : 'ended', message: view }).code(isStopping ? 202 : 200)
   }

@@ -29,6 +29,14 @@ export const WRITE_ENTRIES_MAX = 64
 export const STOP_LOOK_MS = 100
 /** A process that stops waits this long for the turns it gives up to be given back; leases free the rest. */
 export const HAND_OVER_MAX_MS = 2_000
+/** One WebSocket message from an agent, in bytes: room for the longest answer in one piece. */
+export const AGENT_FRAME_BYTES_MAX = 1024 * 1024
+/** Messages of an agent that may wait to be read before its socket is paused. */
+export const AGENT_INBOX_MAX = 256
+/** A connection to an agent that is not open by then has failed … */
+export const AGENT_CONNECT_TIMEOUT_MS = 5_000
+/** … and one that we close is cut when the agent has not closed it too by then. */
+export const AGENT_CLOSE_TIMEOUT_MS = 2_000
 /** Expired sessions deleted in one command. */
 export const SWEEP_SESSIONS_MAX = 100
 

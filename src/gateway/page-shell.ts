@@ -51,7 +51,14 @@ export function renderPage(shell: PageShell, request: Request, name: ViewName, m
       { href: '/cookies', text: ENGLISH.chrome.cookies },
     ],
     howHref: helpPages.some(({ slug }) => slug === HOW_SLUG) ? `/help/${HOW_SLUG}` : '/help',
-    form: { fields: FORM_FIELDS, csrf: context.csrfTokenOf(request), base: model.base },
+    form: {
+      fields: FORM_FIELDS,
+      base: model.base,
+      // Made only where a form is: asking for it makes a visitor of somebody whose cookies were not read.
+      get csrf() {
+        return context.csrfTokenOf(request)
+      },
+    },
     ...model,
   })
 }

@@ -60,7 +60,7 @@ export const TEST_SETTINGS: GatewaySettings = {
 
 export async function createTestGateway(
   settings: Partial<GatewaySettings> = {},
-  ports: Partial<Pick<GatewayOptions, 'log'>> = {},
+  ports: Partial<Pick<GatewayOptions, 'log' | 'pages'>> = {},
 ): Promise<TestGateway> {
   const clock = createSimulatedClock()
   const chance = seededRandom(11)
@@ -80,6 +80,7 @@ export async function createTestGateway(
       randomBytes,
       events,
       settings: { ...TEST_SETTINGS, ...settings },
+      ...(ports.pages === undefined ? {} : { pages: ports.pages }),
     },
   })
   const claim = async (): Promise<Claim> => {

@@ -74,7 +74,22 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
     'error',
     'request.failed',
   ],
+  levelChanged: [
+    (e) => e.levelChanged({ from: 'full', to: 'limited', isStoreUp: true, isAgentUp: false }),
+    'service-level',
+    'warn',
+    'degradation.changed',
+  ],
 }
+
+test.each([
+  ['full', 'info'],
+  ['limited', 'warn'],
+  ['offline', 'error'],
+] as const)('[O16] a change to %s is logged at %s', (to, level) => {
+  const lines = linesOf((e) => e.levelChanged({ from: 'full', to, isStoreUp: false, isAgentUp: true }))
+  expect(lines[0]?.level).toBe(level)
+})
 
 test.each(Object.entries(EVENTS))('[O16] %s is one line with its own action', (_name, [act, part, level, action]) => {
   const lines = linesOf(act)

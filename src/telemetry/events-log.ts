@@ -19,6 +19,8 @@ const TURN_ENDS: Readonly<Record<TurnOutcome, readonly [level: LogLevel, action:
   failed: ['error', 'message.failed', 'A question could not be answered.'],
 }
 
+const LEVEL_LEVELS = { full: 'info', limited: 'warn', offline: 'error' } as const
+
 /** Milliseconds as ECS has them: whole nanoseconds. */
 const duration = (ms: number): LogFields => ({ 'event.duration': Math.round(ms * 1e6) })
 
@@ -34,6 +36,7 @@ export function createEventsLog(log: Log, hash: IdHash): Events {
     ...questionEvents(say('gateway'), hash),
     ...turnEvents(say('turns'), say('agent'), hash),
     ...storeEvents(say('conversation-log')),
+    ...levelEvents(say('service-level')),
   }
 }
 
@@ -135,4 +138,14 @@ const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted'> => ({
     say('error', 'store.failed', 'The conversation log failed.', { 'event.reason': clean(kind), ...errorFields(cause) }),
   storeCommitted: ({ commands, tookMs }) =>
     say('debug', 'store.committed', 'Commands were made durable.', { 'chat.count': commands, ...duration(tookMs) }),
+})
+
+const levelEvents = (say: Say): Some<'levelChanged'> => ({
+  levelChanged: ({ from, to, isStoreUp, isAgentUp }) =>
+    say(LEVEL_LEVELS[to], 'degradation.changed', 'What the service can do has changed.', {
+      'chat.degradation.from': from,
+      'chat.degradation.to': to,
+      'chat.store_up': isStoreUp,
+      'chat.agent_up': isAgentUp,
+    }),
 })

@@ -7,6 +7,7 @@
 import type { TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { SessionId, TurnId } from '../conversation/ids.ts'
 
+type ServiceLevel = 'full' | 'limited' | 'offline'
 export type Transport = 'websocket' | 'sse' | 'form' | 'api'
 
 export interface FailedRequest {
@@ -62,4 +63,12 @@ export interface Events {
   storeCommitted(facts: { readonly commands: number; readonly tookMs: number }): void
 
   requestFailed(request: FailedRequest): void
+
+  /** What the service can do has changed. */
+  levelChanged(facts: {
+    readonly from: ServiceLevel
+    readonly to: ServiceLevel
+    readonly isStoreUp: boolean
+    readonly isAgentUp: boolean
+  }): void
 }

@@ -1,0 +1,15 @@
+/**
+ * What a signal to end means. One Ctrl-C reaches a process several times: from the terminal, and from npm and the scripts above
+ * it, which each pass it on. So signals that come together are one, and only a later one means "now".
+ */
+
+/** Signals within this time of the first are the same Ctrl-C. */
+export const SAME_SIGNAL_MS = 500
+
+export type SignalMeaning = 'stop' | 'same' | 'now'
+
+/** `firstAt` is when stopping began, `undefined` before; both times are monotonic milliseconds. */
+export function signalMeaning(firstAt: number | undefined, now: number): SignalMeaning {
+  if (firstAt === undefined) return 'stop'
+  return now - firstAt < SAME_SIGNAL_MS ? 'same' : 'now'
+}

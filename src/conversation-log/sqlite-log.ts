@@ -81,7 +81,7 @@ interface StoreThread {
 }
 
 async function startThread(file: string): Promise<StoreThread> {
-  const worker = new Worker(new URL('sqlite-worker.ts', import.meta.url), { workerData: file, execArgv: [] })
+  const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: file, execArgv: [] })
   let answer = Promise.withResolvers<FromStore>()
   let death: LogError | undefined
   let onDeath: ((error: LogError) => void) | undefined

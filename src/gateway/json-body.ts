@@ -7,11 +7,8 @@ import { isTooDeep } from '../protocol/parse-frame.ts'
 import { JSON_DEPTH_MAX } from '../conversation/limits.ts'
 import { RequestError, ValidationError, type InputFault } from './errors.ts'
 
-/** Faults one answer lists. */
-const FAULTS_MAX = 10
-
-/** For routes whose body `jsonBody` reads; hapi refuses more than `REQUEST_BYTES_MAX` by itself. */
-export const RAW_PAYLOAD = { output: 'data', parse: false } as const
+/** For routes whose body `jsonBody` reads; hapi refuses more than `REQUEST_BYTES_MAX` by itself, and judges no content type. */
+export const RAW_PAYLOAD = { output: 'data', parse: false, override: 'application/octet-stream' } as const
 
 /**
  * The body as `schema` says.
@@ -29,7 +26,8 @@ export function jsonBody<Output>(request: Request, schema: v.GenericSchema<unkno
 export function checked<Output>(input: unknown, schema: v.GenericSchema<unknown, Output>, where: 'body' | 'query'): Output {
   const result = v.safeParse(schema, input)
   if (result.success) return result.output
-  throw new ValidationError(result.issues.slice(0, FAULTS_MAX).map((issue) => faultOf(issue, where)))
+  // Bounded by the schema: of the unknown fields of an object valibot reports the first.
+  throw new ValidationError(result.issues.map((issue) => faultOf(issue, where)))
 }
 
 function parseJson(request: Request, raw: Buffer): unknown {

@@ -3,9 +3,18 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
+import path from 'node:path'
 import type { RandomBytes } from '../conversation/ids.ts'
+import { WebSocket } from 'ws'
+import type { Agent } from '../agent/agent.ts'
+import { WebSocketAgent } from '../agent/websocket-agent.ts'
+import { createWsAgentSockets } from '../agent/ws-agent-socket.ts'
+import type { ConversationLog } from '../conversation-log/conversation-log.ts'
+import { openSqliteLog, type SqliteLogPorts } from '../conversation-log/sqlite-log.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { LineWriter } from '../telemetry/log.ts'
+import type { Config } from './config.ts'
+import { checkLink, type LinkPlace } from './link-check.ts'
 
 /** What the service needs of the world around it, beside its settings. */
 export interface Ports {
@@ -18,7 +27,15 @@ export interface Ports {
   readonly writeLine: LineWriter
   /** Wide enough for a person to read the log as text. */
   readonly isTerminal: boolean
+  /** Opens the store that the settings name. `onFatal` is called once when it can no longer be trusted. */
+  readonly openLog: (config: Config, ports: SqliteLogPorts, onFatal: (cause: unknown) => void) => Promise<ConversationLog>
+  /** Connects to nothing yet: the agent that the settings name. */
+  readonly createAgent: (config: Config, ports: AgentPorts) => Agent
+  /** Shows that the live link takes a connection and answers a ping; rejects when it does not. */
+  readonly checkLink: (place: LinkPlace, signal: AbortSignal) => Promise<void>
 }
+
+type AgentPorts = Pick<Ports, 'clock' | 'randomBytes'>
 
 /** What one timer of the platform can wait for, in milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -34,6 +51,10 @@ export const createPorts = (): Ports => ({
   digest: (text) => createHash('sha256').update(text, 'utf8').digest('hex'),
   writeLine: createLineWriter(1),
   isTerminal: process.stdout.isTTY,
+  checkLink,
+  openLog: ({ dataDir }, ports, onFatal) => openSqliteLog({ file: path.join(dataDir, 'chat.sqlite'), onFatal }, ports),
+  createAgent: ({ agent: { url, apiKey } }, { clock, randomBytes: random }) =>
+    new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket) }),
 })
 
 /** Calls `then` after `ms` milliseconds, however long that is, unless called off. */

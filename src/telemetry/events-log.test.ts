@@ -37,7 +37,12 @@ const cause = new AgentError('busy', 'the agent is busy', { isRetryable: true })
 
 /** Every event once, with the part, level and action its one line must have. */
 const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => void, part: Part, level: LogLevel, action: string]>> = {
-  serviceStarted: [(e) => e.serviceStarted({ url: 'http://x', store: 's', agent: 'a', version: '1' }), 'app', 'info', 'sys_startup'],
+  serviceStarted: [
+    (e) => e.serviceStarted({ url: 'http://x', store: 's', agent: 'a', level: 'full', version: '1' }),
+    'app',
+    'info',
+    'sys_startup',
+  ],
   serviceStopped: [(e) => e.serviceStopped({ tookMs: 1 }), 'app', 'info', 'sys_shutdown'],
   serviceCrashed: [(e) => e.serviceCrashed(cause), 'app', 'error', 'sys_crash'],
   sessionCreated: [(e) => e.sessionCreated(session), 'gateway', 'info', 'session_created'],
@@ -74,12 +79,7 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
     'error',
     'request.failed',
   ],
-  levelChanged: [
-    (e) => e.levelChanged({ from: 'full', to: 'limited', isStoreUp: true, isAgentUp: false }),
-    'service-level',
-    'warn',
-    'degradation.changed',
-  ],
+  levelChanged: [(e) => e.levelChanged({ from: 'full', to: 'limited', away: ['agent'] }), 'service-level', 'warn', 'degradation.changed'],
 }
 
 test.each([
@@ -87,7 +87,7 @@ test.each([
   ['limited', 'warn'],
   ['offline', 'error'],
 ] as const)('[O16] a change to %s is logged at %s', (to, level) => {
-  const lines = linesOf((e) => e.levelChanged({ from: 'full', to, isStoreUp: false, isAgentUp: true }))
+  const lines = linesOf((e) => e.levelChanged({ from: 'full', to, away: ['store'] }))
   expect(lines[0]?.level).toBe(level)
 })
 
@@ -108,7 +108,7 @@ test.each([
 
 test('[O16] what a person got wrong is not an error of ours', () => {
   const lines = linesOf((e) => e.requestFailed({ method: 'POST', route: '/x', status: 404, reference: 'AB12', cause }))
-  expect(lines[0]?.level).toBe('info')
+  expect(lines[0]).toMatchObject({ level: 'info', fields: { 'error.code': 'AGENT_ERROR', 'error.stack_trace': undefined } })
 })
 
 test.each(Object.entries(EVENTS))('[O11] %s has no id in clear', (_name, [act]) => {

@@ -44,11 +44,12 @@ type Say = (level: LogLevel, action: string, message: string, fields?: LogFields
 type Some<Names extends keyof Events> = Pick<Events, Names>
 
 const processEvents = (say: Say): Some<'serviceStarted' | 'serviceStopped' | 'serviceCrashed'> => ({
-  serviceStarted: ({ url, store, agent }) =>
+  serviceStarted: ({ url, store, agent, level }) =>
     say('info', 'sys_startup', 'The service takes questions.', {
       'url.full': clean(url),
       'chat.store': clean(store),
       'chat.agent': clean(agent),
+      'chat.degradation.to': level,
     }),
   serviceStopped: ({ tookMs }) => say('info', 'sys_shutdown', 'The service has stopped.', duration(tookMs)),
   serviceCrashed: (cause) => say('error', 'sys_crash', 'The process ends because it cannot go on safely.', errorFields(cause)),
@@ -87,6 +88,8 @@ const gatewayEvents = (say: Say, hash: IdHash): GatewayEvents => ({
       'http.response.status_code': status,
       'http.request.id': clean(reference),
       ...errorFields(cause),
+      // Where our code stood when somebody asked for the wrong thing helps nobody.
+      ...(status >= 500 ? {} : { 'error.stack_trace': undefined }),
     }),
 })
 
@@ -141,11 +144,10 @@ const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted'> => ({
 })
 
 const levelEvents = (say: Say): Some<'levelChanged'> => ({
-  levelChanged: ({ from, to, isStoreUp, isAgentUp }) =>
+  levelChanged: ({ from, to, away }) =>
     say(LEVEL_LEVELS[to], 'degradation.changed', 'What the service can do has changed.', {
       'chat.degradation.from': from,
       'chat.degradation.to': to,
-      'chat.store_up': isStoreUp,
-      'chat.agent_up': isAgentUp,
+      'chat.degradation.reason': away.join(' '),
     }),
 })

@@ -6,8 +6,8 @@
  */
 import type { TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { SessionId, TurnId } from '../conversation/ids.ts'
+import type { Component, ServiceLevel } from '../service-level/service-level.ts'
 
-type ServiceLevel = 'full' | 'limited' | 'offline'
 export type Transport = 'websocket' | 'sse' | 'form' | 'api'
 
 export interface FailedRequest {
@@ -21,7 +21,13 @@ export interface FailedRequest {
 }
 
 export interface Events {
-  serviceStarted(facts: { readonly url: string; readonly store: string; readonly agent: string; readonly version: string }): void
+  serviceStarted(facts: {
+    readonly url: string
+    readonly store: string
+    readonly agent: string
+    readonly level: ServiceLevel
+    readonly version: string
+  }): void
   serviceStopped(facts: { readonly tookMs: number }): void
   /** The process is about to end because it must. */
   serviceCrashed(cause: unknown): void
@@ -68,7 +74,7 @@ export interface Events {
   levelChanged(facts: {
     readonly from: ServiceLevel
     readonly to: ServiceLevel
-    readonly isStoreUp: boolean
-    readonly isAgentUp: boolean
+    /** The parts that do not work now. */
+    readonly away: readonly Component[]
   }): void
 }

@@ -1,0 +1,227 @@
+/**
+ * The one place where the parts are put together: log, agent, turn runner, health checks, gateway, and the server before them.
+ *
+ * `startService` resolves when the service takes questions. Everything it needs of the world comes in as `Ports`, so a test
+ * composes the same service with a log in memory or an agent from a script.
+ */
+import { server as createServer, type Server } from '@hapi/hapi'
+import type { Agent } from '../agent/agent.ts'
+import type { ConversationLog } from '../conversation-log/conversation-log.ts'
+import { loadAssets } from '../gateway/assets.ts'
+import { gateway } from '../gateway/gateway.ts'
+import type { GatewaySettings } from '../gateway/gateway-context.ts'
+import { createListener, serverOptions } from '../gateway/listener.ts'
+import { registerHealth, type HealthOptions } from '../operations/health.ts'
+import { createHealthChecks, type HealthChecks } from '../service-level/health-checks.ts'
+import { HYSTERESIS, type Component, type LevelState, type ServiceLevel } from '../service-level/service-level.ts'
+import { createEventsLog } from '../telemetry/events-log.ts'
+import type { Events } from '../telemetry/events.ts'
+import { createIdHash } from '../telemetry/id-hash.ts'
+import { createLog } from '../telemetry/log.ts'
+import { createTurnRunner } from '../turns/turn-runner.ts'
+import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
+import type { Config } from './config.ts'
+import { keptSecret, prepareDataFolder } from './data-folder.ts'
+import type { Ports } from './ports.ts'
+import { StartError, systemCode } from './start-error.ts'
+
+export interface Service extends AsyncDisposable {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string
+  /** What it runs on, for the person who started it. */
+  readonly facts: { readonly store: string; readonly agent: string; readonly level: ServiceLevel }
+  readonly events: Events
+  /** Resolves with the reason when the store can no longer be trusted: the process must end at once. Else never. */
+  readonly broken: Promise<unknown>
+  /**
+   * Takes no more people, lets running answers finish for as long as the settings say, gives the rest back, and closes.
+   * Calling it again waits for the same end.
+   */
+  stop(): Promise<void>
+}
+
+type Phase = ReturnType<HealthOptions['phase']>
+
+/** How long requests may go on when everything that they could wait for has ended, in milliseconds. */
+const LAST_REQUESTS_MS = 2_000
+/** Between health checks while something is away, in milliseconds. */
+const AWAY_INTERVAL_MS = 5_000
+
+/**
+ * Puts the service together and opens it.
+ *
+ * @throws ChatServiceError whose message tells a person what to change, when it cannot start; nothing is left open then.
+ */
+export async function startService(config: Config, ports: Ports, version: string): Promise<Service> {
+  const { clock } = ports
+  const startedAt = clock.monotonic()
+  const state: { phase: Phase } = { phase: 'starting' }
+  const broken = Promise.withResolvers<unknown>()
+
+  prepareDataFolder(config.dataDir)
+  const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
+  const said = createEvents(config, ports, { secret, version })
+  await using opened = new AsyncDisposableStack()
+  const health = createServiceHealth(config, ports)
+  const events = withPokes(said, health)
+  const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
+  const agent = opened.use(ports.createAgent(config, ports))
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events })))
+  const server = await createGatewayServer(config, ports, { log, health, events, secret })
+  registerHealth(server, {
+    level: () => health.getCurrentLevel(),
+    phase: () => state.phase,
+    uptime: () => (clock.monotonic() - startedAt) / 1000,
+    isReadyWhenOffline: config.isReadyWhenOffline,
+  })
+  opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
+  // The first to be disposed of: what is being closed is not away.
+  opened.use(health)
+  const url = await listen(server, config)
+
+  registerChecks(health, { log, agent, link: (signal) => ports.checkLink({ url, origin: config.publicOrigin ?? url }, signal) })
+  health.start()
+  runner.run()
+  await health.assessSystemHealth()
+  health.subscribe((event) => {
+    if (event.type === 'level') events.levelChanged({ from: event.from, to: event.to, away: awayIn(event.state) })
+  })
+  state.phase = 'running'
+
+  const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
+  events.serviceStarted({ url, ...facts, version })
+  const resources = opened.move()
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    const since = clock.monotonic()
+    state.phase = 'draining'
+    const drained = runner.drain(config.drainMs)
+    // hapi goes on listening until this resolves: whoever waits for a running answer gets it.
+    server.ext('onPreStop', () => drained)
+    await resources.disposeAsync()
+    events.serviceStopped({ tookMs: clock.monotonic() - since })
+  }
+  const stopOnce = (): Promise<void> => (stopped ??= stop())
+  return { url, facts, events, broken: broken.promise, stop: stopOnce, [Symbol.asyncDispose]: stopOnce }
+}
+
+function createEvents(config: Config, ports: Ports, { secret, version }: { readonly secret: string; readonly version: string }): Events {
+  const log = createLog({
+    level: config.logLevel,
+    form: config.environment === 'development' ? 'console' : 'json',
+    version,
+    environment: config.environment,
+    now: () => ports.clock.now(),
+    write: ports.writeLine,
+  })
+  return createEventsLog(
+    log,
+    createIdHash(secret, () => ports.clock.now()),
+  )
+}
+
+const createServiceHealth = (config: Config, { clock }: Ports): HealthChecks =>
+  createHealthChecks(
+    {
+      intervalMs: config.healthIntervalMs,
+      failingIntervalMs: Math.min(config.healthIntervalMs, AWAY_INTERVAL_MS),
+      timeoutMs: config.healthCheckTimeoutMs,
+      hysteresis: HYSTERESIS,
+    },
+    clock,
+  )
+
+/** The same events; after a failure of store or agent the checks run at once. */
+const withPokes = (events: Events, health: HealthChecks): Events => ({
+  ...events,
+  storeFailed(facts) {
+    events.storeFailed(facts)
+    health.poke()
+  },
+  agentFailed(facts) {
+    events.agentFailed(facts)
+    health.poke()
+  },
+})
+
+interface Checked {
+  readonly log: ConversationLog
+  readonly agent: Agent
+  readonly link: (signal: AbortSignal) => Promise<void>
+}
+
+function registerChecks(health: HealthChecks, { log, agent, link }: Checked): void {
+  health.registerHealthCheck(log.profile.store, () => log.probe(), { component: 'store' })
+  health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
+  health.registerHealthCheck('websocket', link)
+}
+
+const COMPONENTS: readonly Component[] = ['store', 'agent', 'link']
+const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.filter((name) => components[name].status !== 'working')
+
+function runnerOptions(
+  config: Config,
+  { clock, chance, digest, randomBytes }: Ports,
+  parts: { readonly log: ConversationLog; readonly agent: Agent; readonly events: Events },
+): Parameters<typeof createTurnRunner>[0] {
+  const settings: TurnSettings = {
+    ...DEFAULT_TURN_SETTINGS,
+    leaseMs: config.turnLeaseMs,
+    firstTextTimeoutMs: config.agent.firstTokenTimeoutMs,
+    idleTimeoutMs: config.agent.idleTimeoutMs,
+    deadlineMs: config.agent.deadlineMs,
+    questionExpiresMs: config.questionExpiresMs,
+    concurrency: config.agent.concurrency,
+  }
+  const owner = Buffer.from(randomBytes(8)).toString('hex')
+  return { ...parts, clock, chance, digest, settings, owner }
+}
+
+interface GatewayParts {
+  readonly log: ConversationLog
+  readonly health: HealthChecks
+  readonly events: Events
+  readonly secret: string
+}
+
+async function createGatewayServer(config: Config, ports: Ports, { log, health, events, secret }: GatewayParts): Promise<Server> {
+  const settings: GatewaySettings = {
+    secret,
+    publicOrigin: config.publicOrigin,
+    serviceName: config.serviceName,
+    brand: config.brand,
+    isProduction: config.environment === 'production',
+    sessionTtlMs: config.sessionTtlMs,
+    trustedProxyHops: config.trustedProxyHops,
+  }
+  const server = createServer(serverOptions(createListener(), { host: config.host, port: config.port }))
+  await server.register({
+    plugin: gateway,
+    options: {
+      log,
+      level: () => health.getCurrentLevel(),
+      isAgentAway: () => health.report().state.components.agent.status !== 'working',
+      clock: ports.clock,
+      chance: ports.chance,
+      randomBytes: ports.randomBytes,
+      events,
+      settings,
+      pages: { assets: loadAssets(), helpPages: [] },
+    },
+  })
+  return server
+}
+
+/** Where the server listens then. */
+async function listen(server: Server, { host, port }: Config): Promise<string> {
+  try {
+    await server.start()
+  } catch (cause) {
+    const code = systemCode(cause)
+    if (code === 'EADDRINUSE') {
+      throw new StartError(`Port ${port} on ${host} is in use. Stop what uses it, or choose another with PORT=…`, { cause })
+    }
+    throw new StartError(`The server cannot listen on ${host} port ${port} (${code ?? 'unknown error'}). Check HOST and PORT.`, { cause })
+  }
+  return server.info.uri
+}

@@ -84,6 +84,7 @@ async function startThread(file: string): Promise<StoreThread> {
   const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), { workerData: file, execArgv: [] })
   let answer = Promise.withResolvers<FromStore>()
   let death: LogError | undefined
+  let isEnding = false
   let onDeath: ((error: LogError) => void) | undefined
   const die = (error: LogError): void => {
     death ??= error
@@ -101,6 +102,7 @@ async function startThread(file: string): Promise<StoreThread> {
   worker.on('error', (cause) => die(new LogError('fatal', "the store's thread failed", { cause })))
   worker.on('exit', (code) => die(new LogError('fatal', `the store's thread ended (${code})`)))
   const terminate = (): void => {
+    isEnding = true
     // It may hang in a system call for as long as the disk does; nobody waits for it.
     void worker.terminate()
   }
@@ -121,7 +123,7 @@ async function startThread(file: string): Promise<StoreThread> {
     },
     close: async () => {
       onDeath = undefined
-      if (death !== undefined) return
+      if (isEnding) return
       const reply = await ask({ type: 'close' })
       if (reply.type === 'closed' && reply.error !== undefined) throw fromWire(reply.error)
     },

@@ -9,7 +9,7 @@ import { registerApi } from './api.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
-import { answerParserErrors } from './listener.ts'
+import { answerParserErrors, refuseMissingHost } from './listener.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
@@ -29,6 +29,7 @@ export const gateway: Plugin<GatewayOptions> = {
 
     const nonceOf = registerSecurityHeaders(server, settings, randomBytes)
     answerParserErrors(server, securityHeaders(settings), events)
+    refuseMissingHost(server)
     // Before the cookies, so that a failure's answer carries them too.
     registerErrorReplies(server, { events, randomBytes, renderErrorPage: () => renderErrorPage })
     const visitors = registerVisitors(server, settings, randomBytes)

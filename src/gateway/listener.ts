@@ -1,10 +1,12 @@
 /**
  * The HTTP server under hapi, and how hapi is to be set up around it. Made here, opened by app/ only.
  */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Server as HapiServer, ServerOptions } from '@hapi/hapi'
 import { CONNECTION_CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MS } from '../conversation/limits.ts'
 import type { Events } from '../telemetry/events.ts'
+import { ValidationError } from './errors.ts'
 import type { HeaderList } from './security-headers.ts'
 
 /** hapi's own payload time-out is not enforced on a stalled body; Node's are. */
@@ -13,6 +15,8 @@ export const createListener = (): Server =>
     requestTimeout: REQUEST_TIMEOUT_MS,
     headersTimeout: HEADERS_TIMEOUT_MS,
     connectionsCheckingInterval: CONNECTION_CHECK_INTERVAL_MS,
+    // `refuseMissingHost` does it, with our headers.
+    requireHostHeader: false,
   })
 
 /** The hapi options the gateway relies on; `server.start()` then listens on `host` and `port`. */
@@ -36,25 +40,38 @@ const PARSER_STATUS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Answers what is not HTTP with the security headers, which hapi's own answer lacks.
+ * Answers what is not HTTP, and what does not arrive in time, with the security headers, which hapi's own answers lack.
  *
- * A request that hapi has begun to handle is left to hapi, whose answer has them.
+ * Nonsense in the body of a request that hapi has begun to handle is left to hapi, whose answer has them.
  */
 export function answerParserErrors(server: HapiServer, headers: HeaderList, events: Pick<Events, 'requestFailed'>): void {
   const { listener } = server
-  const begun = new WeakSet()
-  listener.prependListener('request', (request, response) => {
-    begun.add(request.socket)
-    response.once('close', () => begun.delete(request.socket))
+  const begun = new WeakMap<object, Set<ServerResponse>>()
+  listener.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    const responses = begun.get(socket) ?? new Set()
+    begun.set(socket, responses.add(response))
+    response.once('close', () => responses.delete(response))
   })
   const hapis = listener.listeners('clientError')
   listener.removeAllListeners('clientError')
-  listener.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (begun.has(socket)) return hapis.forEach((answer) => Reflect.apply(answer, listener, [error, socket]))
+  listener.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const responses = [...(begun.get(socket) ?? [])]
+    // Written between two answers of one connection, ours would garble them.
+    const isFree =
+      responses.length === 0 || (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && responses.length === 1 && !responses[0]?.headersSent)
+    if (!isFree) return hapis.forEach((answer) => Reflect.apply(answer, listener, [error, socket]))
     if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy()
     const status = PARSER_STATUS[error.code ?? ''] ?? '400 Bad Request'
     events.requestFailed({ method: 'unknown', route: 'parser', status: Number.parseInt(status, 10), reference: '', cause: error })
     socket.end(rawResponse(status, headers))
+  })
+}
+
+/** HTTP/1.1 demands a host; Node would refuse its absence itself, without our headers. */
+export function refuseMissingHost(server: HapiServer): void {
+  server.ext('onRequest', ({ headers, raw }, h) => {
+    if (headers['host'] !== undefined || raw.req.httpVersion === '1.0') return h.continue
+    throw new ValidationError([{ where: 'header.host', problem: 'is required' }])
   })
 }
 

@@ -16,7 +16,7 @@ export type MessageEntry = Entry & { readonly kind: 'message' }
 export type EarlierMessage = Omit<MessageEntry, 'prev'>
 
 /** Who may write a turn, until when. `until` is on the clock that the adapter's leases run on, in milliseconds. */
-export interface Lease {
+interface Lease {
   readonly owner: string
   readonly until: number
 }
@@ -141,7 +141,7 @@ export interface LeaseTerms {
 }
 
 /** Whether somebody holds the turn now. */
-export const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
+const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
 
 /** The claimed turn under a fence newer than any of its session, or `undefined` while somebody holds it. */
 export function decideClaim(turn: OpenTurn, lastFence: number, terms: LeaseTerms): OpenTurn | undefined {

@@ -46,8 +46,10 @@ describe('memory store', () => {
 
     store.restore(early)
     expect(store.read(id, undefined, 9)).toMatchObject({ head: { seq: 1 }, entries: [{ messageId: first.messageId }] })
-    expect(store.ask(id, second)).toMatchObject({ type: 'accepted', duplicate: false, cursor: { seq: 2 } })
-    expect(store.ask(id, third)).toMatchObject({ type: 'accepted', cursor: { seq: 3 } })
+    expect(store.ask(id, third)).toMatchObject({ type: 'accepted', duplicate: false, cursor: { seq: 2 } })
+    expect(store.ask(id, second)).toMatchObject({ type: 'accepted', duplicate: false, cursor: { seq: 3 } })
+    const order = [first, third, second].map(({ messageId }) => ({ messageId }))
+    expect(store.read(id, undefined, 9)).toMatchObject({ head: { seq: 3 }, entries: order })
     expect(store.claim('owner', 1_000, 1)).toEqual([claim])
 
     store.restore(late)

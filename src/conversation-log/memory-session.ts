@@ -21,7 +21,7 @@ export interface SessionRecord {
 }
 
 /** `place` is the turn's place among all turns of the store. */
-export interface PlacedTurn {
+interface PlacedTurn {
   readonly place: number
   readonly turn: OpenTurn
 }

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { constants, type DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { isVisitorId, mintMessageId, mintSessionId, SERVER_DEVICE, type SessionId } from '../conversation/ids.ts'
+import { createSimulatedClock, type SimulatedClock } from '../testing/simulated-clock.ts'
 import type { NewQuestion } from './conversation-log.ts'
 import type { BatchAnswers } from './group-commit.ts'
 import { runBatch } from './sqlite-batch.ts'
@@ -15,6 +16,7 @@ import { randomBytes } from './world.contract.ts'
 const random = randomBytes(11)
 
 interface Opened {
+  readonly clock: SimulatedClock
   readonly db: DatabaseSync
   readonly file: string
   readonly session: SessionId
@@ -34,7 +36,8 @@ function openStore(): Opened {
     if (db.isOpen) db.close()
     rmSync(folder, { recursive: true })
   })
-  const store = new SqliteStore(db, file, { now: () => 1_000, leaseNow: () => 0, random })
+  const clock = createSimulatedClock()
+  const store = new SqliteStore(db, file, { now: () => clock.now(), leaseNow: () => clock.monotonic(), random })
   const [session, visitor] = [mintSessionId(random), mintSessionId(random)]
   const run = (...commands: readonly LogCommand[]): BatchAnswers =>
     runBatch(db, store, { reads: commands.filter(({ name }) => READS.has(name)), writes: commands.filter(({ name }) => !READS.has(name)) })
@@ -47,7 +50,7 @@ function openStore(): Opened {
     const read = store.read(session, undefined, 256)
     return read.type === 'entries' ? read.entries.flatMap((entry) => (entry.kind === 'message' ? [entry.text] : [])) : []
   }
-  return { db, file, session, run, ask, texts }
+  return { clock, db, file, session, run, ask, texts }
 }
 
 test('[L33] a command that fails half-way leaves nothing, and the others of its transaction stand', () => {
@@ -132,16 +135,17 @@ test.each([
   expect(run({ name: 'read', args: [session, undefined, 10] }).reads).toMatchObject([{ ok: false, error: { kind: 'corrupt' } }])
 })
 
-test('[L40] the text of a deleted session is nowhere in the files', () => {
-  const { file, session, run, ask } = openStore()
+test.each([
+  ['deleted', (session: SessionId): LogCommand => ({ name: 'deleteSession', args: [session] }), true, 0],
+  ['expired', (): LogCommand => ({ name: 'deleteExpired', args: [10] }), 1, 10_000],
+] as const)('[L40] the text of a session that was %s is nowhere in the files', (_how, command, result, laterMs) => {
+  const { clock, file, session, run, ask } = openStore()
   const secret = 'the colour of my grandmother’s bicycle'
   for (let count = 0; count < 5; count += 1) run(ask({ text: `${secret} ${'.'.repeat(5_000)}` }))
   const inFiles = (): boolean => [file, `${file}-wal`].some((each) => existsSync(each) && readFileSync(each).includes(secret))
   expect(inFiles()).toBe(true)
-  expect(run({ name: 'deleteSession', args: [session] })).toMatchObject({
-    writes: { answers: [{ ok: true, result: true }] },
-    trouble: undefined,
-  })
+  clock.advanceSync(laterMs)
+  expect(run(command(session))).toMatchObject({ writes: { answers: [{ ok: true, result }] }, trouble: undefined })
   expect(inFiles()).toBe(false)
 })
 

@@ -31,7 +31,7 @@ const kindOf = (errcode: number): LogErrorKind => {
 }
 
 /** The primary result code, or `undefined` when the error is not SQLite's. */
-export const primaryCode = (error: unknown): number | undefined => (isSqliteError(error) ? error.errcode & 0xff : undefined)
+const primaryCode = (error: unknown): number | undefined => (isSqliteError(error) ? error.errcode & 0xff : undefined)
 export const isBusy = (error: unknown): boolean => primaryCode(error) === BUSY
 export const cannotOpen = (error: unknown): boolean => [CANTOPEN, READONLY, PERM].includes(primaryCode(error) ?? 0)
 export const isNotDatabase = (error: unknown): boolean => primaryCode(error) === NOTADB

@@ -100,6 +100,7 @@ async function startThread(file: string): Promise<StoreThread> {
   }
   worker.on('message', (message: FromStore) => answer.resolve(message))
   worker.on('error', (cause) => die(new LogError('fatal', "the store's thread failed", { cause })))
+  worker.on('messageerror', (cause) => die(new LogError('fatal', "the store's thread said what cannot be read", { cause })))
   worker.on('exit', (code) => die(new LogError('fatal', `the store's thread ended (${code})`)))
   const terminate = (): void => {
     isEnding = true

@@ -14,14 +14,14 @@ export function numberIn(row: Row, column: string): number {
   return value
 }
 
-export function textIn(row: Row, column: string): string {
+function textIn(row: Row, column: string): string {
   const value = row[column]
   if (typeof value !== 'string') throw damaged(column)
   return value
 }
 
 /** The id in a column, checked to be one. */
-export function idIn<Id extends string>(row: Row, column: string, isId: (value: string) => value is Id & string): Id {
+function idIn<Id extends string>(row: Row, column: string, isId: (value: string) => value is Id & string): Id {
   const value = textIn(row, column)
   if (!isId(value)) throw damaged(column)
   return value

@@ -10,7 +10,7 @@ import { cannotOpen, isBusy, isNotDatabase, toLogError } from './sqlite-errors.t
 /** Raised with every change of the tables; a file with a higher one was written by a newer version. */
 export const SCHEMA_VERSION = 1
 /** "GChF": marks the file as ours (sqlite.org/pragma.html#pragma_application_id). */
-export const APPLICATION_ID = 0x47_43_68_46
+const APPLICATION_ID = 0x47_43_68_46
 
 /** Earlier versions can corrupt a write-ahead log (sqlite.org/wal.html#walresetbug). */
 const SQLITE_VERSION_MIN = [3, 51, 3] as const

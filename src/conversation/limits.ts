@@ -42,6 +42,11 @@ export const SWEEP_SESSIONS_MAX = 100
 
 /** One WebSocket message from a browser, in bytes. */
 export const FRAME_BYTES_MAX = 64 * 1024
+/** Pieces that one WebSocket message may come in, and chunks that may wait to be put together. */
+export const FRAME_FRAGMENTS_MAX = 128
+export const FRAME_CHUNKS_MAX = 1_024
+/** WebSocket pings and pongs one link may send in a minute. */
+export const CONTROL_FRAMES_PER_MINUTE_MAX = 120
 /** Questions a link may have sent and not yet seen accepted. */
 export const SENDS_IN_FLIGHT_MAX = 8
 /** Entries in one read of the log, and so in one batch to a follower. */

@@ -11,14 +11,24 @@ const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '
 
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '')
 
-/** A web address without a user name in it; nothing else becomes a link. */
-export const isSafeLink = (href: string): boolean => safeUrl(href) !== undefined
+/** A web address without a user name in it, or one of our own help pages; nothing else becomes a link. */
+export const isSafeLink = (href: string): boolean => targetOf(href) !== undefined
 
-function safeUrl(href: string): URL | undefined {
-  // Relative addresses would point into our own service.
+/** Where a link may go; `host` is shown after its text. */
+interface Target {
+  readonly href: string
+  readonly host: string | undefined
+}
+
+/** Any other address of ours would let an answer send people to where something is done. */
+const HELP_PAGE = /^\/help\/[a-z0-9-]+(?:#[a-z0-9-]+)?$/
+
+function targetOf(href: string): Target | undefined {
+  if (HELP_PAGE.test(href)) return { href, host: undefined }
   if (!/^https?:\/\//i.test(href)) return undefined
   const url = URL.parse(href)
-  return url === null || url.username !== '' || url.password !== '' || url.hostname === '' ? undefined : url
+  if (url === null || url.username !== '' || url.password !== '' || url.hostname === '') return undefined
+  return { href: url.href, host: isGovUk(url.hostname) ? undefined : url.host }
 }
 
 const isGovUk = (host: string): boolean => host === 'gov.uk' || host.endsWith('.gov.uk')
@@ -53,8 +63,11 @@ const FIXED: Readonly<Record<string, string>> = {
   hardbreak: '<br>',
 }
 
-/** The page's own headings end at h3, so an answer's begin at h4. */
-const HEADINGS: Readonly<Record<string, { readonly tag: string; readonly size: string }>> = {
+/** What each level of heading in the Markdown becomes. */
+export type Headings = Readonly<Record<string, { readonly tag: string; readonly size: string }>>
+
+/** The chat page's own headings end at h3, so an answer's begin at h4. */
+export const ANSWER_HEADINGS: Headings = {
   h1: { tag: 'h4', size: 'm' },
   h2: { tag: 'h4', size: 'm' },
   h3: { tag: 'h5', size: 's' },
@@ -63,16 +76,26 @@ const HEADINGS: Readonly<Record<string, { readonly tag: string; readonly size: s
   h6: { tag: 'h6', size: 's' },
 }
 
-/** The HTML of a run of tokens; `inline` tokens must have their children. */
-export function renderTokens(tokens: readonly Token[]): string {
-  const links: (URL | undefined)[] = []
-  return tokens.map((token) => renderToken(token, links)).join('')
+/** A page of text has its title as h1. */
+export const PAGE_HEADINGS: Headings = {
+  h1: { tag: 'h2', size: 'm' },
+  h2: { tag: 'h2', size: 'm' },
+  h3: { tag: 'h3', size: 's' },
+  h4: { tag: 'h4', size: 's' },
+  h5: { tag: 'h5', size: 's' },
+  h6: { tag: 'h6', size: 's' },
 }
 
-function renderToken(token: Token, links: (URL | undefined)[]): string {
+/** The HTML of a run of tokens; `inline` tokens must have their children. */
+export function renderTokens(tokens: readonly Token[], headings: Headings): string {
+  const links: (Target | undefined)[] = []
+  return tokens.map((token) => renderToken(token, links, headings)).join('')
+}
+
+function renderToken(token: Token, links: (Target | undefined)[], headings: Headings): string {
   switch (token.type) {
     case 'inline':
-      return renderTokens(token.children ?? [])
+      return renderTokens(token.children ?? [], headings)
     case 'text':
     case 'text_special':
       return escapeHtml(links.length > 0 ? token.content.replace(BIDI_CONTROLS, '') : token.content)
@@ -91,7 +114,7 @@ function renderToken(token: Token, links: (URL | undefined)[]): string {
       return token.hidden ? '' : '</p>'
     case 'heading_open':
     case 'heading_close':
-      return heading(token)
+      return heading(token, headings)
     case 'ordered_list_open':
       return orderedList(token)
     case 'link_open':
@@ -103,8 +126,8 @@ function renderToken(token: Token, links: (URL | undefined)[]): string {
   }
 }
 
-function heading(token: Token): string {
-  const { tag, size } = HEADINGS[token.tag] ?? { tag: 'h6', size: 's' }
+function heading(token: Token, headings: Headings): string {
+  const { tag, size } = headings[token.tag] ?? { tag: 'h6', size: 's' }
   return token.nesting === 1 ? `<${tag} class="govuk-heading-${size}">` : `</${tag}>`
 }
 
@@ -114,15 +137,15 @@ function orderedList(token: Token): string {
   return `<ol class="govuk-list govuk-list--number"${from}>`
 }
 
-function openLink(token: Token, links: (URL | undefined)[]): string {
-  const url = safeUrl(String(token.attrGet('href') ?? ''))
-  links.push(url)
-  return url === undefined ? '' : `<a class="govuk-link" href="${escapeHtml(url.href)}" rel="noopener noreferrer nofollow">`
+function openLink(token: Token, links: (Target | undefined)[]): string {
+  const target = targetOf(String(token.attrGet('href') ?? ''))
+  links.push(target)
+  return target === undefined ? '' : `<a class="govuk-link" href="${escapeHtml(target.href)}" rel="noopener noreferrer nofollow">`
 }
 
-/** A link's text can say anything, so where it goes is shown, unless it stays on GOV.UK. */
-function closeLink(links: (URL | undefined)[]): string {
-  const url = links.pop()
-  if (url === undefined) return ''
-  return isGovUk(url.hostname) ? '</a>' : ` (${escapeHtml(url.host)})</a>`
+/** A link's text can say anything, so where it goes is shown, unless it stays on GOV.UK or here. */
+function closeLink(links: (Target | undefined)[]): string {
+  const target = links.pop()
+  if (target === undefined) return ''
+  return target.host === undefined ? '</a>' : ` (${escapeHtml(target.host)})</a>`
 }

@@ -1,11 +1,15 @@
 /** Pages of running text: the start page, the team's help pages, and the statements every public service has. */
 import { notFound } from '@hapi/boom'
 import type { Server } from '@hapi/hapi'
+import type { Audience } from '../guidance/guidance.ts'
 import { fill } from '../protocol/page-data.ts'
-import { htmlReply, renderPage, type HelpPage, type PageShell } from './page-shell.ts'
+import { htmlReply, renderPage, type PageShell, type TextPage } from './page-shell.ts'
+import { PAGE_HEADINGS } from './answer-html.ts'
 import { renderBlocks } from './render-answer.ts'
 import { STATEMENTS } from './statements.ts'
 import { ENGLISH } from './words.ts'
+
+const AUDIENCES = ['people', 'teams', 'on-call'] as const satisfies readonly Audience[]
 
 const HOUR_MS = 3_600_000
 
@@ -28,8 +32,11 @@ export function registerContentRoutes(server: Server, shell: PageShell): void {
     method: 'GET',
     path: '/help',
     handler(request, h) {
-      const pages = helpPages.map(({ slug, title }) => ({ href: `/help/${slug}`, title }))
-      return htmlReply(h, renderPage(shell, request, 'help', { title: ENGLISH.help.heading, section: 'help', pages }))
+      const groups = AUDIENCES.map((audience) => ({
+        heading: ENGLISH.help.audiences[audience],
+        pages: helpPages.filter((page) => page.audience === audience).map((page) => ({ ...page, href: `/help/${page.slug}` })),
+      })).filter(({ pages }) => pages.length > 0)
+      return htmlReply(h, renderPage(shell, request, 'help', { title: ENGLISH.help.heading, section: 'help', groups }))
     },
   })
   server.route({
@@ -62,4 +69,4 @@ async function hasAny({ context }: PageShell, visitor: ReturnType<PageShell['con
   }
 }
 
-const textModel = ({ title, text }: HelpPage) => ({ title, blocks: renderBlocks(text, true).map(({ html }) => html) })
+const textModel = ({ title, text }: TextPage) => ({ title, blocks: renderBlocks(text, true, [], PAGE_HEADINGS).map(({ html }) => html) })

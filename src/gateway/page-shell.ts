@@ -1,18 +1,22 @@
 /** What every page has in common: words, name and brand of the service, its files, and what its forms need. */
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
+import type { GuidancePage } from '../guidance/guidance.ts'
 import type { AssetPaths } from './assets.ts'
 import { FORM_FIELDS, type GatewayContext } from './gateway-context.ts'
 import type { ViewName, Views } from './views.ts'
 import { ENGLISH } from './words.ts'
 
-/** A page of running text that a team ships: Markdown under an address. */
-export interface HelpPage {
+/** A page of running text: Markdown under an address. */
+export interface TextPage {
   /** Last part of its address: lower-case letters, digits and hyphens. */
   readonly slug: string
   readonly title: string
   /** Markdown, without the title. */
   readonly text: string
 }
+
+/** A page of the team's guidance, as the help pages show it. */
+export type HelpPage = TextPage & Pick<GuidancePage, 'summary' | 'audience'>
 
 export interface PageShell {
   readonly context: GatewayContext

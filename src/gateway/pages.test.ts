@@ -4,15 +4,22 @@ import { mintMessageId } from '../conversation/ids.ts'
 import { PAGE_WAIT_MAX_MS, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import { createTestGateway, type TestGateway, type TestVisitor } from '../testing/test-gateway.ts'
 import type { Assets } from './assets.ts'
+import type { HelpPage } from './page-shell.ts'
 
 const file = (content: string) => ({ content: Buffer.from(content), type: 'text/css', cacheControl: 'public', etag: 'e' })
 const assets: Assets = {
   pathsOf: (brand) => ({ css: `/assets/${brand}-1.css`, js: '/assets/chat-1.js', icon: '/assets/icon-1.svg' }),
   find: (name) => (name === 'generic-1.css' ? file('a{}') : undefined),
 }
-const helpPages = [
-  { slug: 'how-the-assistant-works', title: 'How it works', text: 'It **thinks**.\n\n<script>alert(1)</script>' },
-  { slug: 'other', title: 'Other <help>', text: 'More.' },
+const helpPages: readonly HelpPage[] = [
+  {
+    slug: 'how-the-assistant-works',
+    title: 'How it works',
+    text: 'It **thinks**.\n\n## More\n\n<script>alert(1)</script>',
+    summary: 'In short.',
+    audience: 'people',
+  },
+  { slug: 'other', title: 'Other <help>', text: 'More.', summary: '', audience: 'on-call' },
 ]
 const createPages = (settings: Parameters<typeof createTestGateway>[0] = {}): Promise<TestGateway> =>
   createTestGateway(settings, { pages: { assets, helpPages } })
@@ -131,7 +138,7 @@ describe('a question through the form', () => {
     expect(last?.statusCode).toBe(429)
     expect(last?.payload).toContain('>Question 15</textarea>')
     expect(text(last?.payload ?? '')).toMatch(/You can send the next one in \d+ seconds\. Your question has been kept\./)
-    expect(last?.payload).not.toContain('govuk-error-summary')
+    expect(last?.payload).toMatch(/<div id="error-summary"><\/div>/)
   })
 
   test('[W11] people and agents write text, never markup', async () => {
@@ -295,7 +302,7 @@ describe('when something is wrong', () => {
   test('[W13] a form that is too old comes back with the text, and can be sent as it is', async () => {
     await using gateway = await createPages()
     const { visitor, path, page } = await begin(gateway)
-    const form = { ...fields(page, '/messages'), question: 'Old <form>?', csrf: 'old' }
+    const form: Record<string, string> = { ...fields(page, '/messages'), question: 'Old <form>?', csrf: 'old' }
     const old = await post(visitor, `${path}/messages`, form)
     expect(old.statusCode).toBe(403)
     expect(text(old.payload)).toContain('Send your question again. The page was open for a long time.')
@@ -352,6 +359,8 @@ describe('other pages', () => {
     expect(list.payload).toContain('<a class="govuk-link" href="/help/other">Other &lt;help&gt;</a>')
     const page = await visitor.request('GET', '/help/how-the-assistant-works')
     expect(page.payload).toContain('It <strong>thinks</strong>.')
+    expect(page.payload).toContain('<h2 class="govuk-heading-m">More</h2>')
+    expect(text(list.payload)).toMatch(/For everyone How it works In short\. For people on call Other/)
     expect(page.payload).not.toContain('<script>alert')
     expect((await visitor.request('GET', '/help/none')).statusCode).toBe(404)
   })

@@ -112,6 +112,7 @@ describe('what is shown', () => {
     expect(whole('[tax](https://www.gov.uk/tax)')).toBe(
       `<p class="govuk-body"><a class="govuk-link" href="https://www.gov.uk/tax" ${rel}>tax</a></p>`,
     )
+    expect(whole('[help](/help/privacy)')).toBe(`<p class="govuk-body"><a class="govuk-link" href="/help/privacy" ${rel}>help</a></p>`)
     expect(whole('[https://www.gov.uk](https://notgov.uk)')).toContain('(notgov.uk)</a>')
   })
 
@@ -123,6 +124,8 @@ describe('what is shown', () => {
     '[a](data:text/html,x)',
     '[a](//evil.example)',
     '[a](/conversations/delete)',
+    '[a](/help/../conversations)',
+    '[a](/help//evil.example)',
     '[a](https://www.gov.uk@evil.example/)',
     '[a](https://)',
     '[a](ftp://gov.uk)',

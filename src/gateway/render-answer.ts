@@ -11,7 +11,7 @@
  */
 import MarkdownIt, { type Token } from 'markdown-it'
 import { ANSWER_BLOCK_CHARS_MAX, ANSWER_BLOCKS_MAX, ANSWER_MARKDOWN_CHARS_MAX, ANSWER_PLAIN_BLOCK_CHARS } from '../conversation/limits.ts'
-import { escapeHtml, isSafeLink, renderTokens } from './answer-html.ts'
+import { ANSWER_HEADINGS, escapeHtml, isSafeLink, renderTokens, type Headings } from './answer-html.ts'
 
 /** A completed piece of an answer. */
 export interface AnswerBlock {
@@ -50,7 +50,12 @@ markdown.validateLink = isSafeLink
  * @param known - blocks returned earlier for a prefix of the same answer; they are returned again as they are and not rendered again,
  *   so that following a growing answer costs no more than its latest block
  */
-export function renderBlocks(text: string, isEnded: boolean, known: readonly AnswerBlock[] = []): readonly AnswerBlock[] {
+export function renderBlocks(
+  text: string,
+  isEnded: boolean,
+  known: readonly AnswerBlock[] = [],
+  headings: Headings = ANSWER_HEADINGS,
+): readonly AnswerBlock[] {
   const blocks = [...known]
   let at = known.at(-1)?.upTo ?? 0
   let isPlain = known.at(-1)?.isRestPlain ?? false
@@ -58,7 +63,7 @@ export function renderBlocks(text: string, isEnded: boolean, known: readonly Ans
   for (let isMore = !isPlain; isMore;) {
     const stretch = stretchFrom(text, lines, at)
     const isLast = stretch.endsAt === 'hostile line' || (stretch.endsAt === 'last line' && isEnded)
-    const found = parseBlocks(text.slice(at, stretch.stop), isLast)
+    const found = parseBlocks(text.slice(at, stretch.stop), isLast, headings)
     const start = at
     for (const block of found) if (!isFull(blocks)) blocks.push({ ...block, upTo: start + block.upTo })
     at = blocks.at(-1)?.upTo ?? 0
@@ -123,7 +128,7 @@ function occurrences(text: string, character: string): number {
 }
 
 /** The blocks of `source`, `upTo` counted from its start; without the last, which may yet grow, unless `isLast`. */
-function parseBlocks(source: string, isLast: boolean): readonly AnswerBlock[] {
+function parseBlocks(source: string, isLast: boolean, headings: Headings): readonly AnswerBlock[] {
   const tokens: Token[] = []
   markdown.block.parse(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD'), markdown, {}, tokens)
   const groups = topLevel(tokens)
@@ -132,7 +137,7 @@ function parseBlocks(source: string, isLast: boolean): readonly AnswerBlock[] {
     const start = index === 0 ? 0 : startOf(group, starts)
     const next = groups[index + 1]
     const upTo = next === undefined ? source.length : startOf(next, starts)
-    return { html: renderGroup(group, source.slice(start, upTo)), upTo, isRestPlain: false }
+    return { html: renderGroup(group, source.slice(start, upTo), headings), upTo, isRestPlain: false }
   })
 }
 
@@ -160,7 +165,7 @@ function topLevel(tokens: readonly Token[]): readonly (readonly Token[])[] {
   return groups
 }
 
-function renderGroup(group: readonly Token[], source: string): string {
+function renderGroup(group: readonly Token[], source: string, headings: Headings): string {
   if (occurrences(source, '[') > BRACKETS_PER_BLOCK_MAX) return plainHtml(source)
   for (const token of group) {
     if (token.type === 'inline') {
@@ -168,7 +173,7 @@ function renderGroup(group: readonly Token[], source: string): string {
       markdown.inline.parse(token.content, markdown, {}, token.children)
     }
   }
-  const html = renderTokens(group)
+  const html = renderTokens(group, headings)
   return html.length > source.length * GROWTH_MAX + GROWTH_FREE_CHARS ? plainHtml(source) : html
 }
 

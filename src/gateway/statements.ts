@@ -1,7 +1,7 @@
 /** The statements every public service has, in words that are true of this software; a team adds what is particular to it in its guidance. */
-import type { HelpPage } from './page-shell.ts'
+import type { TextPage } from './page-shell.ts'
 
-export const STATEMENTS: readonly HelpPage[] = [
+export const STATEMENTS: readonly TextPage[] = [
   {
     slug: 'accessibility',
     title: 'Accessibility statement',

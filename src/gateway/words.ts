@@ -55,6 +55,7 @@ const live: LiveWords = {
   closedAction: 'Start a new conversation',
   tryNow: 'Try again now',
   sending: 'Sending',
+  notYet: 'Not sent yet. Waiting for a connection.',
   notSent: 'We could not send this because of a problem with the service.',
   notSentTag: 'Not sent',
   notConfirmed: 'We do not know if this was sent. You can send it again. You will only get one answer.',
@@ -175,7 +176,11 @@ export const ENGLISH = {
     yes: 'Delete this conversation',
     no: 'Keep this conversation',
   },
-  help: { heading: 'Help', lead: 'How to use this service and what it does with your questions.' },
+  help: {
+    heading: 'Help',
+    lead: 'How to use this service and what it does with your questions.',
+    audiences: { people: 'For everyone', teams: 'For teams that run a service', 'on-call': 'For people on call' },
+  },
   errors: {
     notFoundTitle: 'Page not found',
     notFound: ['If you typed the web address, check it is correct.', 'If you pasted the web address, check you copied the entire address.'],

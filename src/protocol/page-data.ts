@@ -54,6 +54,7 @@ export const liveWordsSchema = v.object({
   closedAction: v.string(),
   tryNow: v.string(),
   sending: v.string(),
+  notYet: v.string(),
   notSent: v.string(),
   notSentTag: v.string(),
   notConfirmed: v.string(),

@@ -1,0 +1,156 @@
+/**
+ * The chat page come alive: link, view and page wired together. What people do goes to the link; what the link says is shown,
+ * at most ten times a second.
+ */
+import type { MessageId, TurnId } from '../conversation/ids.ts'
+import type { PageData } from '../protocol/page-data.ts'
+import type { Clock } from '../resilience/clock.ts'
+import { createComposer } from './composer.ts'
+import { find, findIn, focusOn } from './elements.ts'
+import { createRenderer } from './render.ts'
+import { initialView, nextDeadline, stepView, type LinkView } from './view-model.ts'
+
+/** What the page asks of the live link. */
+export interface ChatLink {
+  /** How things stand. */
+  view(): LinkView
+  /** Called after anything in `view` may have changed. */
+  onChange(listener: () => void): void
+  /** Keeps trying until the server has the question or refuses it. @throws when it cannot take any more */
+  send(question: { readonly messageId: MessageId; readonly text: string; readonly inReplyTo: MessageId | undefined }): void
+  stop(turnId: TurnId): void
+  /** Tries to connect at once. */
+  reconnectNow(): void
+}
+
+export interface ChatPageOptions {
+  readonly link: ChatLink
+  readonly data: PageData
+  readonly clock: Clock
+  readonly hasKeyboard: boolean
+  readonly mintId: () => MessageId
+}
+
+/** Ten times a second is as often as anyone sees. */
+const RENDER_EVERY_MS = 100
+
+/** @throws when the page is not the chat page; it stays as the server wrote it then */
+export function enhanceChatPage({ link, data, clock, hasKeyboard, mintId }: ChatPageOptions): void {
+  const renderer = createRenderer(clock)
+  let state = initialView(clock.monotonic())
+  let acted = false
+  let renderedAt = Number.NEGATIVE_INFINITY
+  let cancelRender: (() => void) | undefined
+  let cancelTick: (() => void) | undefined
+  const pending = new Set<MessageId>()
+
+  const composer = createComposer({
+    words: data.liveWords,
+    hasKeyboard,
+    mintId,
+    isTaking: () => link.view().status !== 'closed',
+    send({ messageId, text }) {
+      link.send({ messageId, text, inReplyTo: undefined })
+      act()
+    },
+  })
+
+  function act(): void {
+    acted = true
+    render()
+    renderer.follow()
+  }
+
+  function render(): void {
+    cancelRender?.()
+    cancelRender = undefined
+    cancelTick?.()
+    renderedAt = clock.monotonic()
+    const view = link.view()
+    const context = { itemWords: data.itemWords, words: data.liveWords, now: renderedAt, wallNow: clock.now() }
+    state = stepView(state, view, context, acted)
+    acted = false
+    renderer.render(state.view)
+    settle(view)
+    const next = nextDeadline(state)
+    if (next !== undefined) cancelTick = clock.schedule(next - renderedAt, render)
+  }
+
+  /** Tells the box what became of what it sent. */
+  function settle(view: LinkView): void {
+    const now = new Map(view.pending.map((question) => [question.messageId, question.state]))
+    for (const messageId of pending) {
+      if (!now.has(messageId)) composer.accepted(messageId)
+      else if (now.get(messageId) === 'refused') composer.refused(messageId)
+    }
+    pending.clear()
+    for (const [messageId, at] of now) if (at === 'sending') pending.add(messageId)
+  }
+
+  link.onChange(() => {
+    if (cancelRender !== undefined) return
+    const wait = renderedAt + RENDER_EVERY_MS - clock.monotonic()
+    cancelRender = clock.schedule(Math.max(0, wait), render)
+  })
+  wireActions(link, mintId, act, () => state.view.running)
+  render()
+}
+
+type Running = () => { readonly turnId: TurnId } | undefined
+
+/** The forms of the page, sent through the link while it works and as forms when it does not. */
+function wireActions(link: ChatLink, mintId: () => MessageId, act: () => void, running: Running): void {
+  const through = (form: HTMLFormElement, event: Event, send: () => boolean): void => {
+    if (link.view().status !== 'connected') return
+    try {
+      if (!send()) return
+      event.preventDefault()
+      act()
+    } catch (error) {
+      reportError(error)
+      event.preventDefault()
+      form.submit()
+    }
+  }
+  find('try-now').addEventListener('click', () => link.reconnectNow())
+  wireGoToAnswer()
+  const stopForm = find('stop-form', HTMLFormElement)
+  stopForm.addEventListener('submit', (event) => {
+    through(stopForm, event, () => {
+      const turn = running()
+      if (turn !== undefined) link.stop(turn.turnId)
+      return turn !== undefined
+    })
+  })
+  find('messages').addEventListener('submit', (event) => {
+    const form = event.target
+    if (!(form instanceof HTMLFormElement)) return
+    const about = findIn(form, 'input[name=inReplyTo]', HTMLInputElement).value
+    const question = link.view().items.find((item) => item.kind === 'question' && item.messageId === about)
+    if (question?.kind !== 'question') return
+    through(form, event, () => {
+      if (form.dataset['action'] === 'cancel') link.stop(question.turnId)
+      else link.send({ messageId: mintedOnce(form, mintId), text: question.text, inReplyTo: question.messageId })
+      return true
+    })
+  })
+}
+
+function wireGoToAnswer(): void {
+  const link = findIn(find('answer-ready'), 'a', HTMLAnchorElement)
+  link.addEventListener('click', (event) => {
+    const answer = document.getElementById(link.hash.slice(1))
+    if (answer === null) return
+    event.preventDefault()
+    answer.scrollIntoView({ block: 'start' })
+    focusOn(findIn(answer, 'h3'))
+  })
+}
+
+/** The form's own hidden id, so that a second press and the plain form ask the same one question. */
+function mintedOnce(form: HTMLFormElement, mintId: () => MessageId): MessageId {
+  const input = findIn(form, 'input[name=clientMessageId]', HTMLInputElement)
+  if (input.value === '') input.value = mintId()
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- minted by the server or just now
+  return input.value as MessageId
+}

@@ -1,0 +1,119 @@
+/**
+ * The question box. What is typed leaves it only when the server has the question; until then it can be sent again as it is,
+ * and because the form holds the same hidden id, sending it any other way asks the same one question.
+ */
+import { ErrorSummary } from 'govuk-frontend'
+import type { MessageId } from '../conversation/ids.ts'
+import { checkQuestion, normaliseQuestion, type QuestionProblem } from '../conversation/question-text.ts'
+import type { LiveWords } from '../protocol/page-data.ts'
+import { find, findIn, setText, setVisible, template } from './elements.ts'
+
+export interface ComposerOptions {
+  readonly words: LiveWords
+  /** Keyboards with a key of their own for sending; on others Enter adds a line. */
+  readonly hasKeyboard: boolean
+  readonly mintId: () => MessageId
+  /** Whether the live link takes questions; when not, the form goes the way it goes without JavaScript. */
+  readonly isTaking: () => boolean
+  /** Hands a question over. Throwing makes the form go the plain way, with the same id. */
+  readonly send: (question: { readonly messageId: MessageId; readonly text: string }) => void
+}
+
+export interface Composer {
+  /** The server has this question. */
+  accepted(messageId: MessageId): void
+  /** The server will never take this question under this id; the text stays for another try. */
+  refused(messageId: MessageId): void
+}
+
+interface Sent {
+  readonly messageId: MessageId
+  readonly text: string
+}
+
+/** Keys that end the composition of a character in some input methods report this code and nothing else. */
+const COMPOSING = 229
+
+export function createComposer(options: ComposerOptions): Composer {
+  const form = find('composer', HTMLFormElement)
+  const box = find('message', HTMLTextAreaElement)
+  const id = findIn(form, 'input[name=clientMessageId]', HTMLInputElement)
+  let sent: Sent | undefined
+
+  form.addEventListener('submit', (event) => {
+    if (!options.isTaking()) return
+    event.preventDefault()
+    const checked = checkQuestion(box.value)
+    showProblem(box, options.words, checked.ok ? undefined : checked.problem)
+    if (!checked.ok) return
+    // The same text again is the question that is on its way already.
+    if (sent !== undefined && sent.text === checked.text) return
+    // Changed since it was sent: another question, so another id.
+    if (sent !== undefined) id.value = options.mintId()
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- minted by the server or by `mintId`
+    sent = { messageId: id.value as MessageId, text: checked.text }
+    try {
+      options.send(sent)
+    } catch (error) {
+      reportError(error)
+      form.submit()
+    }
+  })
+
+  if (options.hasKeyboard) {
+    setVisible(find('enter-hint'), true)
+    box.addEventListener('keydown', (event) => {
+      // oxlint-disable-next-line typescript/no-deprecated -- the only sign some browsers give of a composition that just ended
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === COMPOSING) return
+      event.preventDefault()
+      form.requestSubmit()
+    })
+  }
+
+  function renew(): void {
+    sent = undefined
+    id.value = options.mintId()
+  }
+
+  return {
+    accepted(messageId) {
+      if (sent?.messageId !== messageId) return
+      // Typed on meanwhile: that is the beginning of the next question.
+      if (normaliseQuestion(box.value) === sent.text) {
+        box.value = ''
+        box.dispatchEvent(new Event('input', { bubbles: true }))
+      }
+      find('send-notice').replaceChildren()
+      renew()
+    },
+    refused(messageId) {
+      if (sent?.messageId === messageId) renew()
+    },
+  }
+}
+
+function showProblem(box: HTMLTextAreaElement, words: LiveWords, problem: QuestionProblem | undefined): void {
+  const place = find('error-summary')
+  place.replaceChildren()
+  document.getElementById('message-error')?.remove()
+  const title = document.title.replace(words.errorTitlePrefix, '')
+  document.title = problem === undefined ? title : `${words.errorTitlePrefix}${title}`
+  markInvalid(box, problem !== undefined)
+  if (problem === undefined) return
+  const error = template('error-message-template')
+  setText(findIn(error, '[data-text]'), words.problems[problem])
+  box.before(error)
+  const summary = template('error-summary-template')
+  setText(findIn(summary, '[data-text]'), words.problems[problem])
+  place.append(summary)
+  // Takes the focus, and leads from its link to the box; the element holds on to it.
+  void new ErrorSummary(summary)
+}
+
+/** The looks and the description of an error, as the server's page has them. */
+function markInvalid(box: HTMLTextAreaElement, isInvalid: boolean): void {
+  box.classList.toggle('govuk-textarea--error', isInvalid)
+  box.closest('.govuk-form-group')?.classList.toggle('govuk-form-group--error', isInvalid)
+  const described = (box.getAttribute('aria-describedby') ?? '').split(' ').filter((id) => id !== 'message-error')
+  box.setAttribute('aria-describedby', [...described, ...(isInvalid ? ['message-error'] : [])].join(' '))
+}

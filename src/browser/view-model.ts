@@ -1,0 +1,334 @@
+/**
+ * What the live page shows, from what the link knows and the words of the page. Pure: `stepView` is called whenever
+ * something changed or `nextDeadline` has come, and says what to show and what to say aloud.
+ *
+ * What depends on time is here and nowhere else: a change of the connection is shown only once it has lasted, a question
+ * is "sending" only when it takes a second, and waiting is put into words as it grows longer.
+ */
+import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
+import type { MessageId, TurnId } from '../conversation/ids.ts'
+import { questionKey, viewItems, type ItemView } from '../protocol/item-view.ts'
+import { fill, type ItemWords, type LiveWords } from '../protocol/page-data.ts'
+import type { LEVELS } from '../protocol/protocol.ts'
+import { announce, SPEAK_EVERY_MS, TAKING_LONG_AFTER_MS, type ReadyAnswer } from './announcements.ts'
+
+/** A question of this page that the log does not show yet. */
+export interface PendingQuestion {
+  readonly messageId: MessageId
+  readonly text: string
+  /** When the person sent it, monotonic ms. */
+  readonly sentAt: number
+  /** `refused`: the server will not take it; why is in `reason`. */
+  readonly state: 'sending' | 'refused'
+  readonly reason: 'rate' | 'overload' | 'conflict' | 'invalid' | 'closed' | 'unavailable' | undefined
+  readonly retryAfterMs: number | undefined
+}
+
+/** An answer's completed blocks, and how much of its text they cover. */
+export interface ShownBlocks {
+  readonly html: readonly string[]
+  readonly upTo: number
+}
+
+/** What the page must know of the link to show it; the link's own state is mapped to this. */
+export interface LinkView {
+  readonly status: 'connecting' | 'connected' | 'lost' | 'closed'
+  /** The device says it has no network. */
+  readonly isDeviceOffline: boolean
+  readonly level: (typeof LEVELS)[number]
+  readonly items: readonly Item[]
+  readonly blocksOf: (answer: AnswerItem) => ShownBlocks
+  readonly pending: readonly PendingQuestion[]
+  /** How often the log turned out not to be the one that was shown. */
+  readonly forks: number
+}
+
+export interface ShownItem extends ItemView {
+  /** A question's or notice's text, or the part of an answer that is not in blocks yet. */
+  readonly text: string
+  readonly blocks: readonly string[]
+  /** Sent from this page and not in the log. */
+  readonly isPending: boolean
+  /** Sign of life beside the last line of status. */
+  readonly isWorking: boolean
+}
+
+export type Connection =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'said'; readonly lines: readonly string[]; readonly action: 'try-now' | 'start-new' | undefined }
+
+export interface PageView {
+  readonly connection: Connection
+  readonly items: readonly ShownItem[]
+  /** The turn that "Stop" stops, when one is open. */
+  readonly running: { readonly messageId: MessageId; readonly turnId: TurnId } | undefined
+  /** The latest answer, once it has come to its end on this page. */
+  readonly ready: ReadyAnswer | undefined
+  /** What went wrong with sending; said at once. */
+  readonly alert: string | undefined
+  /** To be said once each, in this order; a reader may skip to the last. */
+  readonly announcements: readonly string[]
+  readonly forks: number
+  readonly isLive: boolean
+}
+
+export interface ViewState {
+  readonly view: PageView
+  readonly memory: Memory
+}
+
+/** What the next view depends on besides what the link says. */
+interface Memory {
+  /** What is shown of the connection, and since when something else would be, monotonic ms. */
+  readonly shown: ConnectionKind
+  readonly candidate: { readonly kind: ConnectionKind; readonly since: number }
+  readonly wasConnected: boolean
+  /** When each open turn was first seen to wait, monotonic ms. */
+  readonly waitingSince: ReadonlyMap<TurnId, number>
+  readonly before: readonly Item[] | undefined
+  /** When the running answer was last spoken of, monotonic ms. */
+  readonly spokeAt: number
+  readonly alerted: ReadonlySet<MessageId>
+  readonly now: number
+  readonly pendingSince: readonly number[]
+  readonly forks: number
+}
+
+type ConnectionKind =
+  | 'none'
+  | 'connecting'
+  | 'lost'
+  | 'trying-long'
+  | 'again'
+  | 'device-offline'
+  | 'limited'
+  | 'offline'
+  | 'restored'
+  | 'closed'
+
+export interface ViewContext {
+  readonly itemWords: ItemWords
+  readonly words: LiveWords
+  /** Monotonic ms. */
+  readonly now: number
+  /** Milliseconds since the epoch, for times that people read. */
+  readonly wallNow: number
+}
+
+/** A change of the connection is shown once it has lasted this long. */
+const SHOW_AFTER_MS = 2_000
+const OFFER_RETRY_AFTER_MS = 30_000
+const SENDING_AFTER_MS = 1_000
+const STILL_LOOKING_AFTER_MS = 7_000
+
+const NOTHING: PageView = {
+  connection: { kind: 'none' },
+  items: [],
+  running: undefined,
+  ready: undefined,
+  alert: undefined,
+  announcements: [],
+  forks: 0,
+  isLive: false,
+}
+
+/** Before the link has said anything; the page shows what the server wrote. */
+export const initialView = (now: number): ViewState => ({
+  view: NOTHING,
+  memory: {
+    shown: 'none',
+    candidate: { kind: 'none', since: now },
+    wasConnected: false,
+    waitingSince: new Map(),
+    before: undefined,
+    spokeAt: now,
+    alerted: new Set(),
+    now,
+    pendingSince: [],
+    forks: 0,
+  },
+})
+
+/** The view after what the link says now. `acted`: the person has just done something, so what was news is read. */
+export function stepView(state: ViewState, link: LinkView, context: ViewContext, acted = false): ViewState {
+  const { memory } = state
+  const { now } = context
+  const connection = stepConnection(memory, link, now, acted)
+  const waitingSince = stepWaiting(memory.waitingSince, link.items, now)
+  const said = announce(memory.before, link.items, {
+    words: context.words,
+    now,
+    lastNow: memory.now,
+    spokeAt: memory.spokeAt,
+    waitingSince,
+    linksIn: (answer) => countLinks(link.blocksOf(answer).html),
+  })
+  const refused = link.pending.filter((question) => question.state === 'refused')
+  const fresh = refused.findLast(({ messageId }) => !memory.alerted.has(messageId))
+  const ready = said.ready ?? (acted ? undefined : state.view.ready)
+  return {
+    view: {
+      connection: sayConnection(connection, link, context),
+      items: [...shownItems(link, waitingSince, context), ...link.pending.map((question) => pendingItem(question, link, context))],
+      running: link.items.find((item): item is QuestionItem => item.kind === 'question' && isOpen(item) && !item.isStopping),
+      ready,
+      alert: fresh === undefined ? undefined : sayRefused(fresh, context.words),
+      announcements: said.announcements,
+      forks: link.forks,
+      isLive: link.status === 'connected',
+    },
+    memory: {
+      ...connection,
+      waitingSince,
+      before: link.status === 'connected' || memory.before !== undefined ? link.items : undefined,
+      spokeAt: said.spokeAt,
+      alerted: new Set(refused.map(({ messageId }) => messageId)),
+      now,
+      pendingSince: link.pending.filter((question) => question.state === 'sending').map(({ sentAt }) => sentAt),
+      forks: link.forks,
+    },
+  }
+}
+
+/** When time alone changes the view next, monotonic ms. */
+export function nextDeadline({ memory }: ViewState): number | undefined {
+  const { shown, candidate, waitingSince, pendingSince, spokeAt, now } = memory
+  const times = [
+    ...(shown === candidate.kind ? [] : [candidate.since + SHOW_AFTER_MS]),
+    ...(shown === 'lost' || candidate.kind === 'lost' ? [candidate.since + OFFER_RETRY_AFTER_MS] : []),
+    ...[...waitingSince.values()].flatMap((since) => [since + STILL_LOOKING_AFTER_MS, since + TAKING_LONG_AFTER_MS]),
+    ...(waitingSince.size > 0 || isAnswering(memory.before) ? [spokeAt + SPEAK_EVERY_MS] : []),
+    ...pendingSince.map((since) => since + SENDING_AFTER_MS),
+  ].filter((time) => time > now)
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
+const isAnswering = (items: readonly Item[] | undefined): boolean =>
+  items?.some((item) => item.kind === 'answer' && item.status === 'streaming') === true
+
+type ConnectionMemory = Pick<Memory, 'shown' | 'candidate' | 'wasConnected'>
+
+function stepConnection(memory: Memory, link: LinkView, now: number, acted: boolean): ConnectionMemory {
+  const wasConnected = memory.wasConnected || link.status === 'connected'
+  const kind = connectionKind(memory, link, now, acted)
+  const candidate = baseKind(kind) === baseKind(memory.candidate.kind) ? { ...memory.candidate, kind } : { kind, since: now }
+  // Good news, and news that people must know before they type on, are not held back.
+  const isDue = now - candidate.since >= SHOW_AFTER_MS || kind === 'none' || kind === 'again' || kind === 'closed' || kind === 'restored'
+  return { candidate, wasConnected, shown: isDue ? kind : memory.shown }
+}
+
+/** Trying for long is still the same outage. */
+const baseKind = (kind: ConnectionKind): ConnectionKind => (kind === 'trying-long' ? 'lost' : kind)
+
+function connectionKind(memory: Memory, link: LinkView, now: number, acted: boolean): ConnectionKind {
+  if (link.status === 'closed') return 'closed'
+  if (link.status !== 'connected') {
+    if (link.isDeviceOffline) return 'device-offline'
+    if (!memory.wasConnected && link.status === 'connecting') return 'connecting'
+    const isLong = baseKind(memory.candidate.kind) === 'lost' && now - memory.candidate.since >= OFFER_RETRY_AFTER_MS
+    return isLong ? 'trying-long' : 'lost'
+  }
+  if (link.level !== 'full') return link.level
+  if (link.forks > memory.forks || (memory.shown === 'restored' && !acted)) return 'restored'
+  const wasOutage = memory.shown === 'lost' || memory.shown === 'trying-long' || memory.shown === 'device-offline'
+  if (wasOutage) return 'again'
+  return memory.shown === 'again' && !acted ? 'again' : 'none'
+}
+
+function sayConnection({ shown }: ConnectionMemory, link: LinkView, { words }: ViewContext): Connection {
+  const said = (line: string, action?: 'try-now' | 'start-new'): Connection => ({
+    kind: 'said',
+    lines: [line, ...sayUnsent(link, words)],
+    action,
+  })
+  switch (shown) {
+    case 'none':
+      return { kind: 'none' }
+    case 'connecting':
+      return said(words.connecting)
+    case 'lost':
+      return said(words.reconnecting)
+    case 'trying-long':
+      return said(words.reconnecting, 'try-now')
+    case 'again':
+      return said(words.connectedAgain)
+    case 'device-offline':
+      return said(words.browserOffline)
+    case 'limited':
+      return said(words.limited)
+    case 'offline':
+      return said(words.offline)
+    case 'restored':
+      return said(words.restored)
+    case 'closed':
+      return said(words.closed, 'start-new')
+  }
+}
+
+function sayUnsent({ status, pending }: LinkView, words: LiveWords): readonly string[] {
+  const count = pending.filter(({ state }) => state === 'sending').length
+  if (status === 'connected' || count === 0) return []
+  return [count === 1 ? words.oneUnsent : fill(words.manyUnsent, { count })]
+}
+
+function stepWaiting(before: Memory['waitingSince'], items: readonly Item[], now: number): Memory['waitingSince'] {
+  const waiting = items.filter((item): item is AnswerItem => item.kind === 'answer' && item.status === 'streaming' && item.text === '')
+  return new Map(waiting.map(({ turnId }) => [turnId, before.get(turnId) ?? now]))
+}
+
+function shownItems(link: LinkView, waitingSince: Memory['waitingSince'], context: ViewContext): readonly ShownItem[] {
+  const views = viewItems(link.items, { words: context.itemWords, now: context.wallNow })
+  return views.map((view, index) => {
+    const item = link.items[index]
+    if (item?.kind !== 'answer') return { ...view, text: item?.text ?? '', blocks: [], isPending: false, isWorking: false }
+    const { html, upTo } = link.blocksOf(item)
+    const since = waitingSince.get(item.turnId)
+    const status = since === undefined ? view.status : [sayWaiting(context.now - since, context)]
+    const rest = item.text.slice(upTo)
+    const text = rest.trim() === '' ? '' : rest.trimStart()
+    return { ...view, status, text, blocks: html, isPending: false, isWorking: item.status === 'streaming' }
+  })
+}
+
+function sayWaiting(waitedMs: number, { itemWords, words }: ViewContext): string {
+  if (waitedMs >= TAKING_LONG_AFTER_MS) return words.takingLong
+  return waitedMs >= STILL_LOOKING_AFTER_MS ? words.stillLooking : itemWords.finding
+}
+
+function pendingItem(question: PendingQuestion, link: LinkView, { itemWords, words, now }: ViewContext): ShownItem {
+  const isRefused = question.state === 'refused'
+  const isLate = now - question.sentAt >= SENDING_AFTER_MS
+  const onItsWay = isLate ? [link.status === 'connected' ? words.sending : words.notYet] : []
+  return {
+    kind: 'question',
+    key: questionKey(question.messageId),
+    heading: itemWords.you,
+    time: '',
+    isoTime: '',
+    status: isRefused ? [`${words.notSentTag}. ${sayRefused(question, words)}`] : onItsWay,
+    state: isRefused ? 'attention' : 'running',
+    action: undefined,
+    text: question.text,
+    blocks: [],
+    isPending: true,
+    isWorking: false,
+  }
+}
+
+function sayRefused({ reason, retryAfterMs }: PendingQuestion, words: LiveWords): string {
+  switch (reason) {
+    case 'rate':
+      return fill(words.rate, { seconds: Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1_000)) })
+    case 'overload':
+      return words.overload
+    case 'closed':
+      return words.closed
+    case 'conflict':
+    case 'invalid':
+    case 'unavailable':
+    case undefined:
+      return words.notSent
+  }
+}
+
+const countLinks = (blocks: readonly string[]): number => blocks.reduce((count, html) => count + (html.split('<a ').length - 1), 0)

@@ -9,8 +9,9 @@ import type { Agent } from '../agent/agent.ts'
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { loadAssets } from '../gateway/assets.ts'
 import { gateway } from '../gateway/gateway.ts'
-import type { GatewaySettings } from '../gateway/gateway-context.ts'
+import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.ts'
 import { createListener, serverOptions } from '../gateway/listener.ts'
+import { loadGuidance } from '../guidance/guidance.ts'
 import { registerHealth, type HealthOptions } from '../operations/health.ts'
 import { createHealthChecks, type HealthChecks } from '../service-level/health-checks.ts'
 import { HYSTERESIS, type Component, type LevelState, type ServiceLevel } from '../service-level/service-level.ts'
@@ -60,6 +61,7 @@ export async function startService(config: Config, ports: Ports, version: string
 
   prepareDataFolder(config.dataDir)
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
+  const pages = { assets: loadAssets(), helpPages: (await loadGuidance(config.guidanceDir)).pages }
   const said = createEvents(config, ports, { secret, version })
   await using opened = new AsyncDisposableStack()
   const health = createServiceHealth(config, ports)
@@ -67,7 +69,7 @@ export async function startService(config: Config, ports: Ports, version: string
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
   const agent = opened.use(ports.createAgent(config, ports))
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events })))
-  const server = await createGatewayServer(config, ports, { log, health, events, secret })
+  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages })
   registerHealth(server, {
     level: () => health.getCurrentLevel(),
     phase: () => state.phase,
@@ -95,6 +97,7 @@ export async function startService(config: Config, ports: Ports, version: string
   const stop = async (): Promise<void> => {
     const since = clock.monotonic()
     state.phase = 'draining'
+    events.drainStarted({ running: runner.running, limitMs: config.drainMs })
     const drained = runner.drain(config.drainMs)
     // hapi goes on listening until this resolves: whoever waits for a running answer gets it.
     server.ext('onPreStop', () => drained)
@@ -182,9 +185,10 @@ interface GatewayParts {
   readonly health: HealthChecks
   readonly events: Events
   readonly secret: string
+  readonly pages: PagesOptions
 }
 
-async function createGatewayServer(config: Config, ports: Ports, { log, health, events, secret }: GatewayParts): Promise<Server> {
+async function createGatewayServer(config: Config, ports: Ports, { log, health, events, secret, pages }: GatewayParts): Promise<Server> {
   const settings: GatewaySettings = {
     secret,
     publicOrigin: config.publicOrigin,
@@ -206,7 +210,7 @@ async function createGatewayServer(config: Config, ports: Ports, { log, health, 
       randomBytes: ports.randomBytes,
       events,
       settings,
-      pages: { assets: loadAssets(), helpPages: [] },
+      pages,
     },
   })
   return server

@@ -43,6 +43,7 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
     'info',
     'sys_startup',
   ],
+  drainStarted: [(e) => e.drainStarted({ running: 1, limitMs: 5 }), 'app', 'info', 'drain.started'],
   serviceStopped: [(e) => e.serviceStopped({ tookMs: 1 }), 'app', 'info', 'sys_shutdown'],
   serviceCrashed: [(e) => e.serviceCrashed(cause), 'app', 'error', 'sys_crash'],
   sessionCreated: [(e) => e.sessionCreated(session), 'gateway', 'info', 'session_created'],

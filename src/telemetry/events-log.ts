@@ -43,13 +43,18 @@ export function createEventsLog(log: Log, hash: IdHash): Events {
 type Say = (level: LogLevel, action: string, message: string, fields?: LogFields) => void
 type Some<Names extends keyof Events> = Pick<Events, Names>
 
-const processEvents = (say: Say): Some<'serviceStarted' | 'serviceStopped' | 'serviceCrashed'> => ({
+const processEvents = (say: Say): Some<'serviceStarted' | 'drainStarted' | 'serviceStopped' | 'serviceCrashed'> => ({
   serviceStarted: ({ url, store, agent, level }) =>
     say('info', 'sys_startup', 'The service takes questions.', {
       'url.full': clean(url),
       'chat.store': clean(store),
       'chat.agent': clean(agent),
       'chat.degradation.to': level,
+    }),
+  drainStarted: ({ running, limitMs }) =>
+    say('info', 'drain.started', 'The service is stopping; running answers may finish.', {
+      'chat.count': running,
+      'chat.drain_ms': limitMs,
     }),
   serviceStopped: ({ tookMs }) => say('info', 'sys_shutdown', 'The service has stopped.', duration(tookMs)),
   serviceCrashed: (cause) => say('error', 'sys_crash', 'The process ends because it cannot go on safely.', errorFields(cause)),

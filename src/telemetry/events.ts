@@ -28,6 +28,8 @@ export interface Events {
     readonly level: ServiceLevel
     readonly version: string
   }): void
+  /** No more people are sent here; running answers may go on for `limitMs`. */
+  drainStarted(facts: { readonly running: number; readonly limitMs: number }): void
   serviceStopped(facts: { readonly tookMs: number }): void
   /** The process is about to end because it must. */
   serviceCrashed(cause: unknown): void

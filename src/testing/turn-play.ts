@@ -125,3 +125,10 @@ export function answering(stored = 'Yes. '): Play {
   play.on({ type: 'written' })
   return play
 }
+
+/** The same turn with a renewal of its lease under way. */
+export function renewing(play: Play): Play {
+  play.now = PLAY_SETTINGS.leaseMs / 3
+  play.on({ type: 'tick' })
+  return play
+}

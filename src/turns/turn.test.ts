@@ -14,6 +14,7 @@ import {
   PLAY_EPOCH,
   PLAY_SETTINGS as settings,
   READ,
+  renewing,
   STARTED,
   text,
   turnId,
@@ -359,9 +360,9 @@ describe('the store', () => {
   })
 
   test('[T15] a lease that is lost stops everything, unless our own end has just been written', () => {
-    const lost = answering()
+    const lost = renewing(answering())
     expect([lost.on({ type: 'renewed', fence: 3, isHeld: false }), lost.status]).toEqual([[CANCEL], 'fenced'])
-    const own = answering()
+    const own = renewing(answering())
     own.on({ type: 'agent-finished' })
     expect([own.on({ type: 'renewed', fence: 3, isHeld: false }), own.status]).toEqual([[], 'ending'])
     own.on({ type: 'written' })
@@ -392,7 +393,7 @@ describe('the store', () => {
       { type: 'write-failed', isRetryable: false },
       { type: 'renew-failed', fence: 3, isRetryable: false },
     ] as const) {
-      const play = answering()
+      const play = renewing(answering())
       play.on(text('Go.'))
       play.pass(ANSWER_COALESCE_MS)
       expect([play.on(event), play.status]).toEqual([[CANCEL], 'broken'])

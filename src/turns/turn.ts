@@ -76,9 +76,9 @@ function react(turn: LiveTurn, event: TurnEvent, ctx: TurnContext): TurnStep {
     case 'write-failed':
       return turn.store.status === 'writing' ? onStoreFailed(turn, turn.store, event.isRetryable, ctx) : [turn, NONE]
     case 'renewed':
-      return event.fence === turn.claim.fence ? onRenewed(turn, event.isHeld, ctx) : [turn, NONE]
+      return isRenewing(turn, event.fence) ? onRenewed(turn, event.isHeld, ctx) : [turn, NONE]
     case 'renew-failed':
-      if (event.fence !== turn.claim.fence) return [turn, NONE]
+      if (!isRenewing(turn, event.fence)) return [turn, NONE]
       if (!event.isRetryable) return abandon(turn, 'broken')
       return [{ ...turn, lease: renewalFailed(turn.lease, { ...ctx, backoff: ctx.settings.storeBackoff }) }, NONE]
     case 'reclaimed':
@@ -243,6 +243,8 @@ function onFenced(turn: LiveTurn, store: Store & { readonly status: 'writing' })
   // Refused under a claim that this very process has since replaced.
   return [{ ...turn, store: { status: 'checking', fence: store.fence, bodies: store.bodies, failures: 0 } }, [{ type: 'read' }]]
 }
+
+const isRenewing = ({ claim, lease }: Owned, fence: number): boolean => fence === claim.fence && lease.renewal.status === 'asked'
 
 function onRenewed(turn: LiveTurn, isHeld: boolean, ctx: TurnContext): TurnStep {
   if (isHeld) return [{ ...turn, lease: renewed(turn.lease, ctx.settings.leaseMs) }, NONE]

@@ -1,0 +1,81 @@
+/** Stopping a real server process while an answer is being written. */
+import { expect, test } from 'vitest'
+import { SAME_SIGNAL_MS } from '../src/app/shutdown.ts'
+import { createClock } from '../src/app/ports.ts'
+import { ApiClient, type Message } from './api-client.ts'
+import { createHeldAgent } from './held-agent.ts'
+import { onAction } from './processes.ts'
+import { startServer, temporaryFolder } from './server-process.ts'
+
+const contents = (messages: readonly Message[]): readonly string[] =>
+  messages.map(({ role, status, content }) => `${role} ${status}: ${content}`)
+
+const complete = (messages: readonly Message[]): readonly Message[] | undefined =>
+  messages.some(({ status }) => status === 'complete') ? messages : undefined
+
+const half = (messages: readonly Message[]): true | undefined => (messages.some(({ content }) => content === 'Half') ? true : undefined)
+
+test('[O25][O31] a running answer is finished before the process ends, which lives and is not ready meanwhile', async () => {
+  using folder = temporaryFolder()
+  await using agent = await createHeldAgent()
+  await using server = await startServer({ dataDir: folder.path, agentUrl: agent.url })
+  const person = new ApiClient(server.url)
+  const session = await person.createSession()
+  await person.ask(session, 'How much?')
+  const question = await agent.asked()
+  question.say('Half')
+  await person.until(session, half)
+
+  server.signal('SIGTERM')
+  await server.line(onAction('drain.started'))
+  const [live, ready] = await Promise.all(['/live', '/ready'].map(async (path) => fetch(server.url + path)))
+  expect([live?.status, ready?.status, await ready?.json()]).toEqual([200, 503, { status: 'not ready', reason: 'draining' }])
+  question.say(' and the other half')
+  question.finish()
+  expect(await server.exited).toEqual({ code: 0, signal: null })
+
+  await using next = await startServer({ dataDir: folder.path, agentUrl: agent.url })
+  person.moveTo(next.url)
+  expect(contents(await person.messages(session))).toEqual(['user answered: How much?', 'assistant complete: Half and the other half'])
+  expect(agent.count).toBe(1)
+})
+
+test('[O31] an answer that does not finish in time goes on after the next start, with what was shown kept', async () => {
+  using folder = temporaryFolder()
+  await using agent = await createHeldAgent()
+  await using server = await startServer({ dataDir: folder.path, agentUrl: agent.url, env: { DRAIN_MS: '50' } })
+  const person = new ApiClient(server.url)
+  const session = await person.createSession()
+  await person.ask(session, 'How much?')
+  const question = await agent.asked()
+  question.say('Half')
+  await person.until(session, half)
+  expect(await server.kill('SIGTERM')).toEqual({ code: 0, signal: null })
+  await question.ended
+
+  await using next = await startServer({ dataDir: folder.path, agentUrl: agent.url })
+  person.moveTo(next.url)
+  const again = await agent.asked()
+  again.say('All of it')
+  again.finish()
+  expect(contents(await person.until(session, complete))).toEqual([
+    'user answered: How much?',
+    'assistant interrupted: Half',
+    'assistant complete: All of it',
+  ])
+})
+
+test('[O25] a second signal ends the process at once with code 1', async () => {
+  using folder = temporaryFolder()
+  await using agent = await createHeldAgent()
+  await using server = await startServer({ dataDir: folder.path, agentUrl: agent.url, env: { DRAIN_MS: '600000' } })
+  const person = new ApiClient(server.url)
+  const session = await person.createSession()
+  await person.ask(session, 'How much?')
+  await agent.asked()
+  server.signal('SIGINT')
+  await server.line(onAction('drain.started'))
+  // The rule itself is about time: earlier it would be the same Ctrl-C.
+  await createClock().sleep(SAME_SIGNAL_MS + 100, new AbortController().signal)
+  expect(await server.kill('SIGINT')).toEqual({ code: 1, signal: null })
+})

@@ -9,8 +9,8 @@ import { oneOf, origin, readSettings, text, toggle, url, wholeNumber, type Envir
 
 export type { Environment } from './settings.ts'
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** Everything the service can be told from outside. Times are milliseconds unless the name says otherwise. */
 export interface Config {

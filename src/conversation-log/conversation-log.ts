@@ -135,11 +135,15 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** Claims up to `limit` open turns that nobody holds: each session's oldest, oldest first over all sessions. */
   claim(owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]>
-  /** Extends a claim; `false` when it is no longer held. */
+  /** Extends a claim; `false` when it is no longer held. One whose lease ran out is held until somebody else claims the turn. */
   renew(claim: Claim, leaseMs: number): Promise<boolean>
   /** Gives a claim back unended, so that another owner may take it at once. */
   release(claim: Claim): Promise<void>
-  /** Appends to a claimed turn, all or nothing. A `turn-ended` body ends the turn and the claim. */
+  /**
+   * Appends to a claimed turn, all or nothing. A `turn-ended` body ends the turn and the claim.
+   *
+   * A rejected write is settled before any later `read` answers, or is never done: that is how an owner learns what became of it.
+   */
   write(claim: Claim, bodies: readonly TurnBody[]): Promise<WriteResult>
   /** Rings when a turn may have become claimable. Only a doorbell. */
   onWork(bell: () => void): () => void

@@ -10,7 +10,7 @@ type Command = Exclude<keyof ConversationLog, 'profile' | 'onAppend' | 'onWork' 
  * `refuses`: the command is not done and rejects. `loses`: it is done, and rejects all the same. `holds`: it waits
  * until the fault is healed, as the commands of a paused process do.
  */
-export type LogFault = 'refuses' | 'loses' | 'holds'
+type LogFault = 'refuses' | 'loses' | 'holds'
 
 export interface FaultyLog extends ConversationLog {
   /** From now on these commands, or all, suffer `fault`; `undefined` heals them. Setting all lets go what was held. */

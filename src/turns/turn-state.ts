@@ -67,7 +67,7 @@ export type LiveTurn =
     })
   | (Owned & { readonly status: 'ending'; readonly attempt: number; readonly answer: AnswerText; readonly end: End })
 
-export type DoneTurn = { readonly status: 'done'; readonly how: 'ended' | 'fenced' | 'released' | 'broken' }
+type DoneTurn = { readonly status: 'done'; readonly how: 'ended' | 'fenced' | 'released' | 'broken' }
 export type Turn = LiveTurn | DoneTurn
 
 export type TurnEvent =

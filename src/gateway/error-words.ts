@@ -1,6 +1,7 @@
 /** The words of failures: for people and for those who write API clients. Nothing else is ever said about a failure. */
 
-const MESSAGES: Readonly<Record<string, string>> = {
+/** By code; every code that can be answered is here, but `INTERNAL_ERROR`. */
+export const MESSAGES: Readonly<Record<string, string>> = {
   VALIDATION_ERROR: 'The request is not valid. See what is wrong in the details.',
   SESSION_NOT_FOUND: 'There is no such conversation, or it has expired or was deleted.',
   MESSAGE_NOT_FOUND: 'There is no such message in this conversation.',

@@ -82,9 +82,10 @@ function firstParagraph(sections: readonly GuidanceSection[]): string {
   return `${paragraph.slice(0, SUMMARY_CHARS_MAX).replace(/\s+\S*$/, '')} …`
 }
 
-/** Markdown as the words that people see of it: for search, titles and summaries. */
+/** Markdown as the words that people see of it, without code: for search, titles and summaries. */
 export const plainText = (markdown: string): string =>
   markdown
+    .replace(/^[ \t]*(```|~~~)[^]*?^[ \t]*\1/gm, ' ')
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/^[ \t]*(?:#{1,6}|[-*+]|\d+[.)]|>)[ \t]+/gm, '')
     .replace(/^[ \t]*\|?[ \t:|-]+\|[ \t:|-]*$/gm, '')

@@ -7,7 +7,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { GUIDANCE_HITS_MAX, GUIDANCE_PAGE_CHARS_MAX, GUIDANCE_PAGES_MAX, QUESTION_BYTES_MAX } from '../conversation/limits.ts'
-import { AUDIENCES } from './front-matter.ts'
+import { AUDIENCES, type Audience } from './front-matter.ts'
 import { GuidanceError, type PageFault } from './guidance-error.ts'
 import { linkedSlugs, parseGuidancePage, plainText, type GuidancePage, type GuidanceSection, type PageResult } from './guidance-page.ts'
 import { createSearchIndex, type SearchIndex } from './search-index.ts'
@@ -42,6 +42,8 @@ const KEYWORDS_WEIGHT = 3.5
 const SUMMARY_WEIGHT = 2
 const HEADING_WEIGHT = 2.5
 const TEXT_WEIGHT = 1
+/** Most who ask are people with a question. */
+const LIKELIHOOD: Readonly<Record<Audience, number>> = { people: 1, teams: 0.85, 'on-call': 0.85 }
 /** UTF-8 needs at most this many bytes for one UTF-16 unit. */
 const BYTES_PER_CHAR_MAX = 3
 
@@ -139,6 +141,7 @@ const searchable = (page: GuidancePage) => ({
     { text: page.sections.map(({ heading }) => heading).join('\n'), weight: HEADING_WEIGHT },
     { text: plainText(page.text), weight: TEXT_WEIGHT },
   ],
+  likelihood: LIKELIHOOD[page.audience],
 })
 
 const searchableSection = ({ heading, text }: GuidanceSection) => ({
@@ -146,4 +149,5 @@ const searchableSection = ({ heading, text }: GuidanceSection) => ({
     { text: heading, weight: HEADING_WEIGHT },
     { text: plainText(text), weight: TEXT_WEIGHT },
   ],
+  likelihood: 1,
 })

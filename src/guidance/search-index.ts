@@ -18,6 +18,8 @@ export interface Field {
 /** Something that can be found. */
 export interface Searchable {
   readonly fields: readonly Field[]
+  /** How likely it is what somebody asks about, beside what they say; 1 is even. */
+  readonly likelihood: number
 }
 
 export interface Hit {
@@ -38,7 +40,7 @@ const LENGTH_SHARE = 0.6
 const SYNONYM_WEIGHT = 0.45
 const SLIP_WEIGHT = 0.8
 /** Share of what the question is about that a page must have. */
-const COVERAGE_MIN = 0.4
+const COVERAGE_MIN = 0.45
 /** Hits far below the best are no help. */
 const SCORE_SHARE_MIN = 0.25
 
@@ -82,7 +84,7 @@ export function createSearchIndex(items: readonly Searchable[]): SearchIndex {
       if (total === 0) return []
       const hits = indexed.flatMap((fields, index) => {
         const { score, found } = scoreOf(fields, averages, wanted)
-        return score > 0 && found / total >= COVERAGE_MIN ? [{ index, score }] : []
+        return score > 0 && found / total >= COVERAGE_MIN ? [{ index, score: score * (items[index]?.likelihood ?? 1) }] : []
       })
       const best = Math.max(0, ...hits.map(({ score }) => score))
       return hits

@@ -9,14 +9,14 @@ export interface Term {
   readonly stem: string
 }
 
-const WORD = /[\p{L}\p{N}]+(?:['’][\p{L}]+)?/gu
+const WORD = /[\p{L}\p{N}_]+(?:'[\p{L}]+)?/gu
 
 /** Words that say nothing about what a question is about. */
 const STOP_WORDS = new Set(
-  `a about above after all also am an and any anyone anything are aren't as at be because been before being but by can can't cannot could did do does
+  `a about above after all also am an and another any anyone anything are aren't as at be because been before being but by can can't cannot could did do does
   doesn't doing don't during each even ever for from get gets getting give go goes going got had has have having he hello help her here hey hi him his how
-  however i i'd i'll i'm i've if in into is isn't it it's its just know let like made make me mean means might mine more most much must my need no nor not now
-  of ok on once one only or other our ours out over own please put really s same say see she should so some someone something such tell than thank thanks
+  however i i'd i'll i'm i've if in into is isn't it it's its just know let like make me mean means might mine more most much must my need no nor not now
+  of ok on once one only or other our ours out over own please put really s same say she should so some someone something such tell than thank thanks
   that that's the their them then there there's these they thing things this those through to too under until up us use used using very want was wasn't way
   we well were what what's when where which while who whose why will with won't would yes yet you you'd you'll you're you've your yours`.split(
     /\s+/,
@@ -106,12 +106,12 @@ export function termsOf(text: string): readonly Term[] {
 
 /**
  * Whether one slip of the hand turns `a` into `b`: a letter too many, too few, another, or two that changed places.
- * Two slips are allowed in long words.
+ * Two slips are allowed in long words, and none in short ones: nearly every short word is a slip away from some other.
  */
 export function isNear(a: string, b: string): boolean {
   const shorter = Math.min(a.length, b.length)
   const slipsMax = shorter >= 9 ? 2 : 1
-  if (shorter < 4 || Math.abs(a.length - b.length) > slipsMax) return false
+  if (shorter < 5 || Math.abs(a.length - b.length) > slipsMax) return false
   return slipsBetween(a, b) <= slipsMax
 }
 

@@ -85,7 +85,7 @@ const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
  */
 export function readConfig(env: Environment): Config {
   const { read, faults } = readSettings(env)
-  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(1, 65_535), 3001)
+  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)
   const config: Config = {
     environment: read('NODE_ENV', oneOf('development', 'production', 'test'), 'development'),
     host: read('HOST', text(255), '127.0.0.1'),

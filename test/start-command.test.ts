@@ -1,0 +1,65 @@
+/** What `npm start` runs: the script that starts simulator and server, as a tree of real processes. */
+import { expect, test } from 'vitest'
+import { ApiClient } from './api-client.ts'
+import { createHeldAgent } from './held-agent.ts'
+import { onAction, startProcess, type RunningProcess } from './processes.ts'
+import { NO_AGENT, temporaryFolder } from './server-process.ts'
+
+/** The tree, as a terminal would hold it: one group that gets a Ctrl-C. */
+const npmStart = (dataDir: string, env: Readonly<Record<string, string>> = {}): RunningProcess =>
+  startProcess('scripts/bootstrap.mjs', {
+    args: ['scripts/start.ts'],
+    env: { PORT: '0', SIMULATOR_PORT: '0', DATA_DIR: dataDir, ...env },
+    isGroup: true,
+  })
+
+const serverUrl = (tree: RunningProcess): Promise<string> => tree.line(onAction('sys_startup', 'url.full'))
+const simulatorUrl = (tree: RunningProcess): Promise<string> =>
+  tree.line((line) => (line.startsWith('simulator: ') ? /\bws:\/\/\S+/.exec(line)?.[0] : undefined))
+
+/** Whether anything answers there. */
+const isServed = (url: string): Promise<boolean> =>
+  fetch(url.replace(/^ws/, 'http')).then(
+    () => true,
+    () => false,
+  )
+
+test('[O32] it starts both, an answer comes from the simulator, and Ctrl-C ends both', async () => {
+  using folder = temporaryFolder()
+  await using tree = npmStart(folder.path)
+  const [server, simulator] = await Promise.all([serverUrl(tree), simulatorUrl(tree)])
+  const person = new ApiClient(server)
+  const session = await person.createSession()
+  await person.ask(session, 'What happens to my question when the assistant is down?')
+  const answer = await person.until(session, (messages) => messages.find(({ status }) => status === 'complete'))
+  expect(answer.content.length).toBeGreaterThan(20)
+  expect(await isServed(simulator)).toBe(true)
+
+  expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
+  expect([await isServed(server), await isServed(simulator)]).toEqual([false, false])
+})
+
+test('[O32] SIGTERM to the script alone ends both', async () => {
+  using folder = temporaryFolder()
+  await using tree = npmStart(folder.path)
+  const [server, simulator] = await Promise.all([serverUrl(tree), simulatorUrl(tree)])
+  process.kill(tree.pid, 'SIGTERM')
+  expect(await tree.exited).toEqual({ code: 0, signal: null })
+  expect([await isServed(server), await isServed(simulator)]).toEqual([false, false])
+})
+
+test('[O32] with an agent of its own no simulator is started', async () => {
+  using folder = temporaryFolder()
+  await using agent = await createHeldAgent()
+  await using tree = npmStart(folder.path, { AGENT_URL: agent.url })
+  await serverUrl(tree)
+  expect(tree.lines.filter((line) => line.startsWith('simulator'))).toEqual([])
+  expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
+})
+
+test('[O33] when the server cannot start, the script ends with its exit code and its message', async () => {
+  using folder = temporaryFolder()
+  await using tree = npmStart(folder.path, { AGENT_URL: NO_AGENT, LOG_LEVEL: 'loud' })
+  expect(await tree.exited).toEqual({ code: 1, signal: null })
+  expect(tree.errors).toContainEqual(expect.stringContaining('LOG_LEVEL must be'))
+})

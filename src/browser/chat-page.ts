@@ -3,12 +3,13 @@
  * at most ten times a second.
  */
 import type { MessageId, TurnId } from '../conversation/ids.ts'
+import { CONNECT_TIMEOUT_MS } from '../conversation/limits.ts'
 import type { PageData } from '../protocol/page-data.ts'
 import type { Clock } from '../resilience/clock.ts'
 import { createComposer } from './composer.ts'
 import { find, findIn, focusOn } from './elements.ts'
 import { createRenderer } from './render.ts'
-import { initialView, nextDeadline, stepView, type LinkView } from './view-model.ts'
+import { initialView, nextDeadline, stepView, type LinkView, type PendingQuestion } from './view-model.ts'
 
 /** What the page asks of the live link. */
 export interface ChatLink {
@@ -16,9 +17,13 @@ export interface ChatLink {
   view(): LinkView
   /** Called after anything in `view` may have changed. */
   onChange(listener: () => void): void
+  /** Whether it can hold one more question. */
+  hasRoom(): boolean
   /** Keeps trying until the server has the question or refuses it. @throws when it cannot take any more */
   send(question: { readonly messageId: MessageId; readonly text: string; readonly inReplyTo: MessageId | undefined }): void
   stop(turnId: TurnId): void
+  /** The person has seen that this question was refused. */
+  dismiss(messageId: MessageId): void
   /** Tries to connect at once. */
   reconnectNow(): void
 }
@@ -35,25 +40,32 @@ export interface ChatPageOptions {
 const RENDER_EVERY_MS = 100
 
 /** @throws when the page is not the chat page; it stays as the server wrote it then */
-export function enhanceChatPage({ link, data, clock, hasKeyboard, mintId }: ChatPageOptions): void {
+export function enhanceChatPage(options: ChatPageOptions): void {
+  const { link, data, clock } = options
   const renderer = createRenderer(clock)
   let state = initialView(clock.monotonic())
   let acted = false
   let renderedAt = Number.NEGATIVE_INFINITY
   let cancelRender: (() => void) | undefined
   let cancelTick: (() => void) | undefined
-  const pending = new Set<MessageId>()
-
   const composer = createComposer({
+    ...options,
     words: data.liveWords,
-    hasKeyboard,
-    mintId,
-    isTaking: () => link.view().status !== 'closed',
-    send({ messageId, text }) {
-      link.send({ messageId, text, inReplyTo: undefined })
-      act()
-    },
+    startHref: data.startHref,
+    isTaking: () => isTaking(link.view()),
+    send,
   })
+
+  function send({ messageId, text }: Pick<PendingQuestion, 'messageId' | 'text'>): void {
+    link.send({ messageId, text, inReplyTo: undefined })
+    // Where no link ever opens, the form works: the same id, so it stays one question.
+    clock.schedule(CONNECT_TIMEOUT_MS, () => {
+      const { status, pending } = link.view()
+      if (status === 'away' && !state.view.wasLive && pending.some((question) => question.messageId === messageId))
+        composer.sendPlainly(messageId)
+    })
+    act()
+  }
 
   function act(): void {
     acted = true
@@ -71,20 +83,9 @@ export function enhanceChatPage({ link, data, clock, hasKeyboard, mintId }: Chat
     state = stepView(state, view, context, acted)
     acted = false
     renderer.render(state.view)
-    settle(view)
+    for (const question of composer.settle(view)) link.dismiss(question)
     const next = nextDeadline(state)
     if (next !== undefined) cancelTick = clock.schedule(next - renderedAt, render)
-  }
-
-  /** Tells the box what became of what it sent. */
-  function settle(view: LinkView): void {
-    const now = new Map(view.pending.map((question) => [question.messageId, question.state]))
-    for (const messageId of pending) {
-      if (!now.has(messageId)) composer.accepted(messageId)
-      else if (now.get(messageId) === 'refused') composer.refused(messageId)
-    }
-    pending.clear()
-    for (const [messageId, at] of now) if (at === 'sending') pending.add(messageId)
   }
 
   link.onChange(() => {
@@ -92,9 +93,12 @@ export function enhanceChatPage({ link, data, clock, hasKeyboard, mintId }: Chat
     const wait = renderedAt + RENDER_EVERY_MS - clock.monotonic()
     cancelRender = clock.schedule(Math.max(0, wait), render)
   })
-  wireActions(link, mintId, act, () => state.view.running)
+  wireActions(link, options.mintId, act, () => state.view.running)
   render()
 }
+
+/** Whether a question may be handed to the link; where the link has ended for good the form goes its plain way. */
+const isTaking = ({ status }: LinkView): boolean => status === 'connected' || status === 'away'
 
 type Running = () => { readonly turnId: TurnId } | undefined
 

@@ -6,24 +6,34 @@ import { ErrorSummary } from 'govuk-frontend'
 import type { MessageId } from '../conversation/ids.ts'
 import { checkQuestion, normaliseQuestion, type QuestionProblem } from '../conversation/question-text.ts'
 import type { LiveWords } from '../protocol/page-data.ts'
+import type { LinkView } from './view-model.ts'
 import { find, findIn, setText, setVisible, template } from './elements.ts'
 
 export interface ComposerOptions {
   readonly words: LiveWords
+  /** Where a question goes that is asked in a new conversation. */
+  readonly startHref: string
   /** Keyboards with a key of their own for sending; on others Enter adds a line. */
   readonly hasKeyboard: boolean
   readonly mintId: () => MessageId
   /** Whether the live link takes questions; when not, the form goes the way it goes without JavaScript. */
   readonly isTaking: () => boolean
+  /** Whether the link can hold one more question. */
+  readonly hasRoom: () => boolean
   /** Hands a question over. Throwing makes the form go the plain way, with the same id. */
   readonly send: (question: { readonly messageId: MessageId; readonly text: string }) => void
 }
 
 export interface Composer {
-  /** The server has this question. */
-  accepted(messageId: MessageId): void
-  /** The server will never take this question under this id; the text stays for another try. */
-  refused(messageId: MessageId): void
+  /**
+   * Looks what became of the question that was sent from the box. Once the server has it the box is free for the next one;
+   * a refused one stays in the box.
+   *
+   * @returns refused questions that the person has in the box again, and so need not be shown anywhere else
+   */
+  settle(view: LinkView): readonly MessageId[]
+  /** Sends the box's question the way it goes without JavaScript, with the same id. */
+  sendPlainly(messageId: MessageId): void
 }
 
 interface Sent {
@@ -46,6 +56,10 @@ export function createComposer(options: ComposerOptions): Composer {
     const checked = checkQuestion(box.value)
     showProblem(box, options.words, checked.ok ? undefined : checked.problem)
     if (!checked.ok) return
+    if (!options.hasRoom()) {
+      find('send-notice').replaceChildren(setText(template('line-template'), options.words.tooManyWaiting))
+      return
+    }
     // The same text again is the question that is on its way already.
     if (sent !== undefined && sent.text === checked.text) return
     // Changed since it was sent: another question, so another id.
@@ -60,36 +74,54 @@ export function createComposer(options: ComposerOptions): Composer {
     }
   })
 
-  if (options.hasKeyboard) {
-    setVisible(find('enter-hint'), true)
-    box.addEventListener('keydown', (event) => {
-      // oxlint-disable-next-line typescript/no-deprecated -- the only sign some browsers give of a composition that just ended
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === COMPOSING) return
-      event.preventDefault()
-      form.requestSubmit()
-    })
-  }
+  if (options.hasKeyboard) sendOnEnter(form, box)
 
   function renew(): void {
     sent = undefined
     id.value = options.mintId()
   }
 
+  /** Typed on meanwhile: that is the beginning of the next question. */
+  const isInBox = ({ text }: Sent): boolean => normaliseQuestion(box.value) === text
+
+  function accepted(question: Sent): void {
+    if (isInBox(question)) {
+      box.value = ''
+      box.dispatchEvent(new Event('input', { bubbles: true }))
+    }
+    find('send-notice').replaceChildren()
+    renew()
+  }
+
   return {
-    accepted(messageId) {
-      if (sent?.messageId !== messageId) return
-      // Typed on meanwhile: that is the beginning of the next question.
-      if (normaliseQuestion(box.value) === sent.text) {
-        box.value = ''
-        box.dispatchEvent(new Event('input', { bubbles: true }))
+    settle(view) {
+      // In a conversation that is no more, the plain form asks in a new one.
+      if (view.status === 'gone') form.action = options.startHref
+      if (sent === undefined) return []
+      const question = sent
+      const pending = view.pending.find(({ messageId }) => messageId === question.messageId)
+      if (pending?.state === 'on-its-way') return []
+      if (pending?.state !== 'refused') {
+        accepted(question)
+        return []
       }
-      find('send-notice').replaceChildren()
       renew()
+      return isInBox(question) ? [question.messageId] : []
     },
-    refused(messageId) {
-      if (sent?.messageId === messageId) renew()
+    sendPlainly(messageId) {
+      if (sent?.messageId === messageId && isInBox(sent)) form.submit()
     },
   }
+}
+
+function sendOnEnter(form: HTMLFormElement, box: HTMLTextAreaElement): void {
+  setVisible(find('enter-hint'), true)
+  box.addEventListener('keydown', (event) => {
+    // oxlint-disable-next-line typescript/no-deprecated -- the only sign some browsers give of a composition that just ended
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === COMPOSING) return
+    event.preventDefault()
+    form.requestSubmit()
+  })
 }
 
 function showProblem(box: HTMLTextAreaElement, words: LiveWords, problem: QuestionProblem | undefined): void {

@@ -130,10 +130,7 @@ function createPut(): (element: HTMLElement, item: ShownItem) => void {
     const time = findIn(element, 'time', HTMLTimeElement)
     setText(time, item.time)
     time.dateTime = item.isoTime
-    if (item.kind === 'answer') putBlocks(findIn(element, '[data-blocks]'), item.blocks)
-    const text = findIn(element, '[data-text]')
-    setText(text, item.text)
-    setVisible(text, item.text !== '')
+    putText(element, item)
     putStatus(findIn(element, '[data-status]'), item)
     putAction(element, item)
   }
@@ -149,14 +146,21 @@ const isSame = (one: ShownItem, other: ShownItem): boolean =>
   one.action?.name === other.action?.name &&
   one.status.join('\n') === other.status.join('\n')
 
-/** Appends the blocks that are new. There are fewer only when another attempt began in the place of an empty one. */
-function putBlocks(place: HTMLElement, blocks: readonly string[]): void {
-  if (place.childElementCount > blocks.length) place.replaceChildren()
-  for (const html of blocks.slice(place.childElementCount)) {
-    const block = template(html.startsWith('<table') ? 'table-template' : 'block-template')
-    insertHtml(block, html)
-    place.append(block)
+/** Appends the blocks that are new, and shows as text what is not in blocks yet. */
+function putText(element: HTMLElement, { kind, blocks, text }: ShownItem): void {
+  if (kind === 'answer') {
+    const place = findIn(element, '[data-blocks]')
+    // The page may know more than a link that is catching up: what is shown stays until the link has come as far.
+    if (place.childElementCount > blocks.length) return
+    for (const html of blocks.slice(place.childElementCount)) {
+      const block = template(html.startsWith('<table') ? 'table-template' : 'block-template')
+      insertHtml(block, html)
+      place.append(block)
+    }
   }
+  const rest = findIn(element, '[data-text]')
+  setText(rest, text)
+  setVisible(rest, text !== '')
 }
 
 function putStatus(place: HTMLElement, { status, isWorking }: ShownItem): void {

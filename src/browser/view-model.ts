@@ -9,7 +9,7 @@ import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conver
 import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { questionKey, viewItems, type ItemView } from '../protocol/item-view.ts'
 import { fill, type ItemWords, type LiveWords } from '../protocol/page-data.ts'
-import type { LEVELS } from '../protocol/protocol.ts'
+import type { LEVELS, RejectCode } from '../protocol/protocol.ts'
 import { announce, SPEAK_EVERY_MS, TAKING_LONG_AFTER_MS, type ReadyAnswer } from './announcements.ts'
 
 /** A question of this page that the log does not show yet. */
@@ -18,10 +18,12 @@ export interface PendingQuestion {
   readonly text: string
   /** When the person sent it, monotonic ms. */
   readonly sentAt: number
-  /** `refused`: the server will not take it; why is in `reason`. */
-  readonly state: 'sending' | 'refused'
-  readonly reason: 'rate' | 'overload' | 'conflict' | 'invalid' | 'closed' | 'unavailable' | undefined
-  readonly retryAfterMs: number | undefined
+  /** `accepted`: the server has it and the log is about to show it. `refused`: the server will never take it. */
+  readonly state: 'on-its-way' | 'accepted' | 'refused'
+  /** Why it was refused or has to wait. */
+  readonly code: RejectCode | undefined
+  /** When a question that has to wait is sent again, monotonic ms. */
+  readonly retryAt: number
 }
 
 /** An answer's completed blocks, and how much of its text they cover. */
@@ -30,9 +32,10 @@ export interface ShownBlocks {
   readonly upTo: number
 }
 
-/** What the page must know of the link to show it; the link's own state is mapped to this. */
+/** What the page must know of the link to show it. */
 export interface LinkView {
-  readonly status: 'connecting' | 'connected' | 'lost' | 'closed'
+  /** `gone`: the conversation is no more. `closed`: it is, but this page cannot follow it any longer. */
+  readonly status: 'connected' | 'away' | 'closed' | 'gone'
   /** The device says it has no network. */
   readonly isDeviceOffline: boolean
   readonly level: (typeof LEVELS)[number]
@@ -70,6 +73,8 @@ export interface PageView {
   readonly announcements: readonly string[]
   readonly forks: number
   readonly isLive: boolean
+  /** The link was up at some time. */
+  readonly wasLive: boolean
 }
 
 export interface ViewState {
@@ -105,6 +110,7 @@ type ConnectionKind =
   | 'offline'
   | 'restored'
   | 'closed'
+  | 'gone'
 
 export interface ViewContext {
   readonly itemWords: ItemWords
@@ -130,6 +136,7 @@ const NOTHING: PageView = {
   announcements: [],
   forks: 0,
   isLive: false,
+  wasLive: false,
 }
 
 /** Before the link has said anything; the page shows what the server wrote. */
@@ -176,6 +183,7 @@ export function stepView(state: ViewState, link: LinkView, context: ViewContext,
       announcements: said.announcements,
       forks: link.forks,
       isLive: link.status === 'connected',
+      wasLive: connection.wasConnected,
     },
     memory: {
       ...connection,
@@ -184,7 +192,7 @@ export function stepView(state: ViewState, link: LinkView, context: ViewContext,
       spokeAt: said.spokeAt,
       alerted: new Set(refused.map(({ messageId }) => messageId)),
       now,
-      pendingSince: link.pending.filter((question) => question.state === 'sending').map(({ sentAt }) => sentAt),
+      pendingSince: link.pending.filter((question) => question.state === 'on-its-way').map(({ sentAt }) => sentAt),
       forks: link.forks,
     },
   }
@@ -213,7 +221,7 @@ function stepConnection(memory: Memory, link: LinkView, now: number, acted: bool
   const kind = connectionKind(memory, link, now, acted)
   const candidate = baseKind(kind) === baseKind(memory.candidate.kind) ? { ...memory.candidate, kind } : { kind, since: now }
   // Good news, and news that people must know before they type on, are not held back.
-  const isDue = now - candidate.since >= SHOW_AFTER_MS || kind === 'none' || kind === 'again' || kind === 'closed' || kind === 'restored'
+  const isDue = now - candidate.since >= SHOW_AFTER_MS || kind === 'none' || kind === 'again' || kind === 'gone' || kind === 'restored'
   return { candidate, wasConnected, shown: isDue ? kind : memory.shown }
 }
 
@@ -221,10 +229,10 @@ function stepConnection(memory: Memory, link: LinkView, now: number, acted: bool
 const baseKind = (kind: ConnectionKind): ConnectionKind => (kind === 'trying-long' ? 'lost' : kind)
 
 function connectionKind(memory: Memory, link: LinkView, now: number, acted: boolean): ConnectionKind {
-  if (link.status === 'closed') return 'closed'
+  if (link.status === 'closed' || link.status === 'gone') return link.status
   if (link.status !== 'connected') {
     if (link.isDeviceOffline) return 'device-offline'
-    if (!memory.wasConnected && link.status === 'connecting') return 'connecting'
+    if (!memory.wasConnected) return 'connecting'
     const isLong = baseKind(memory.candidate.kind) === 'lost' && now - memory.candidate.since >= OFFER_RETRY_AFTER_MS
     return isLong ? 'trying-long' : 'lost'
   }
@@ -261,12 +269,14 @@ function sayConnection({ shown }: ConnectionMemory, link: LinkView, { words }: V
     case 'restored':
       return said(words.restored)
     case 'closed':
+      return said(words.notLive)
+    case 'gone':
       return said(words.closed, 'start-new')
   }
 }
 
 function sayUnsent({ status, pending }: LinkView, words: LiveWords): readonly string[] {
-  const count = pending.filter(({ state }) => state === 'sending').length
+  const count = pending.filter(({ state }) => state === 'on-its-way').length
   if (status === 'connected' || count === 0) return []
   return [count === 1 ? words.oneUnsent : fill(words.manyUnsent, { count })]
 }
@@ -295,17 +305,15 @@ function sayWaiting(waitedMs: number, { itemWords, words }: ViewContext): string
   return waitedMs >= STILL_LOOKING_AFTER_MS ? words.stillLooking : itemWords.finding
 }
 
-function pendingItem(question: PendingQuestion, link: LinkView, { itemWords, words, now }: ViewContext): ShownItem {
+function pendingItem(question: PendingQuestion, link: LinkView, context: ViewContext): ShownItem {
   const isRefused = question.state === 'refused'
-  const isLate = now - question.sentAt >= SENDING_AFTER_MS
-  const onItsWay = isLate ? [link.status === 'connected' ? words.sending : words.notYet] : []
   return {
     kind: 'question',
     key: questionKey(question.messageId),
-    heading: itemWords.you,
+    heading: context.itemWords.you,
     time: '',
     isoTime: '',
-    status: isRefused ? [`${words.notSentTag}. ${sayRefused(question, words)}`] : onItsWay,
+    status: isRefused ? [`${context.words.notSentTag}. ${sayRefused(question, context.words)}`] : sayOnItsWay(question, link, context),
     state: isRefused ? 'attention' : 'running',
     action: undefined,
     text: question.text,
@@ -315,15 +323,34 @@ function pendingItem(question: PendingQuestion, link: LinkView, { itemWords, wor
   }
 }
 
-function sayRefused({ reason, retryAfterMs }: PendingQuestion, words: LiveWords): string {
-  switch (reason) {
+function sayOnItsWay({ code, retryAt, sentAt }: PendingQuestion, { status }: LinkView, { words, now }: ViewContext): readonly string[] {
+  if (now - sentAt < SENDING_AFTER_MS) return []
+  if (status !== 'connected') return [words.notYet]
+  if (retryAt <= now) return [words.sending]
+  switch (code) {
     case 'rate':
-      return fill(words.rate, { seconds: Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1_000)) })
+      return [fill(words.heldRate, { seconds: Math.ceil((retryAt - now) / 1_000) })]
+    case 'overload':
+      return [words.heldOverload]
+    case 'conflict':
+    case 'order':
+    case 'invalid':
+    case 'closed':
+    case 'unavailable':
+    case undefined:
+      return [words.heldUnavailable]
+  }
+}
+
+function sayRefused({ code }: PendingQuestion, words: LiveWords): string {
+  switch (code) {
     case 'overload':
       return words.overload
     case 'closed':
       return words.closed
+    case 'rate':
     case 'conflict':
+    case 'order':
     case 'invalid':
     case 'unavailable':
     case undefined:

@@ -67,7 +67,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
         anotherWay: ENGLISH.chat.anotherWayText.split('{help}'),
         blank: BLANK,
-        pageData: dataBlock({ session: session.id, itemWords: ENGLISH.item, liveWords: ENGLISH.live, startHref: '/' }),
+        pageData: dataBlock({ session: session.id, itemWords: ENGLISH.item, liveWords: ENGLISH.live, startHref: '/conversations' }),
       })
     },
   }

@@ -51,14 +51,16 @@ export const liveWordsSchema = v.object({
   limited: v.string(),
   offline: v.string(),
   closed: v.string(),
+  notLive: v.string(),
   closedAction: v.string(),
   tryNow: v.string(),
   sending: v.string(),
   notYet: v.string(),
+  heldRate: v.string(),
+  heldOverload: v.string(),
+  heldUnavailable: v.string(),
   notSent: v.string(),
   notSentTag: v.string(),
-  notConfirmed: v.string(),
-  notConfirmedTag: v.string(),
   rate: v.string(),
   overload: v.string(),
   tooManyWaiting: v.string(),
@@ -93,10 +95,9 @@ export type LiveWords = v.InferOutput<typeof liveWordsSchema>
 
 export const pageDataSchema = v.object({
   session: v.pipe(v.string(), v.guard(isSessionId)),
-  /** Where the form goes when the link cannot take the question. */
   itemWords: itemWordsSchema,
   liveWords: liveWordsSchema,
-  /** Where a new conversation is started, for one that has closed. */
+  /** Where a form starts a new conversation, for one that has closed. */
   startHref: v.string(),
 })
 export type PageData = v.InferOutput<typeof pageDataSchema>

@@ -61,6 +61,7 @@ export const PING_INTERVAL_MS = 15_000
 export const LINK_SILENCE_MAX_MS = 20_000
 /** Delivery to a slow reader pauses above this many buffered bytes … */
 export const SEND_BUFFER_PAUSE_BYTES = 256 * 1024
+export const SEND_BUFFER_CHECK_MS = 250
 /** … and one that makes no progress for this long is told to come back. */
 export const SLOW_READER_MAX_MS = 30_000
 /** Frames that do not parse before the link is closed for good. */

@@ -49,9 +49,11 @@ const send = v.strictObject({
 })
 
 const stop = v.strictObject({ type: v.literal('stop'), turnId })
+/** Asks for a `ping` at once: how a page that was frozen learns whether its link still lives. */
+const probe = v.strictObject({ type: v.literal('probe') })
 const pong = v.strictObject({ type: v.literal('pong'), n: count, cursor: maybe(cursorSchema) })
 
-export const clientFrameSchema = v.variant('type', [hello, send, stop, pong])
+export const clientFrameSchema = v.variant('type', [hello, send, stop, probe, pong])
 export type ClientFrame = v.InferOutput<typeof clientFrameSchema>
 export type HelloFrame = v.InferOutput<typeof hello>
 export type SendFrame = v.InferOutput<typeof send>

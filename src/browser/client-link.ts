@@ -1,0 +1,397 @@
+/**
+ * The browser's end of the live link: what to send, what to show, when to come back. Pure.
+ *
+ * States of the link:
+ * - `waiting`    between tries, for a fully jittered delay that doubles to a cap and never gives up for good.
+ * - `connecting` a socket was dialled and has not opened.
+ * - `greeting`   hello was sent; the welcome decides whether the view is resumed or replaced.
+ * - `open`       entries are applied, questions sent, heartbeats answered.
+ * - `closed`     final: the server said never to come back. The text stays, and the page's form still works.
+ *
+ * Whatever an older socket says is ignored. Entries are applied in their place or not at all: over a hole or on another
+ * log the page resumes from its cursor and lets the server decide. What was sent and not answered is unknown, and the answer
+ * to unknown is to send it again under the same id.
+ */
+import {
+  CONNECT_TIMEOUT_MS,
+  LINK_SILENCE_MAX_MS,
+  LINK_STABLE_MS,
+  RECONNECT_BASE_MS,
+  RECONNECT_CAP_MS,
+  SENDS_IN_FLIGHT_MAX,
+  UNSETTLED_QUESTIONS_MAX,
+} from '../conversation/limits.ts'
+import type { DeviceId, SessionId } from '../conversation/ids.ts'
+import { CLOSE_CODES, mayReconnect } from '../protocol/close-codes.ts'
+import type { Parsed } from '../protocol/parse-frame.ts'
+import { PROTOCOL_VERSION, type ServerFrame, type WelcomeFrame } from '../protocol/protocol.ts'
+import { backoffMs } from '../resilience/backoff.ts'
+import type { ClientContext, ClientEffect, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink } from './client-link-state.ts'
+import { addBlock, applyToView, cursorOf, EMPTY_VIEW, viewOfSnapshot } from './log-view.ts'
+import {
+  accept,
+  doubt,
+  due,
+  forgetSettled,
+  newQuestion,
+  overdue,
+  postpone,
+  questionsDeadline,
+  refuse,
+  renumber,
+  rewind,
+  unsend,
+} from './outgoing-questions.ts'
+
+/** A woken page hears from a living link within this time. */
+const PROBE_MS = 3_000
+/** Sends without an answer before the link itself is doubted. */
+const SEND_TRIES_MAX = 2
+const NONE: readonly ClientEffect[] = []
+
+/** A page that was just loaded; `start` begins. */
+export const initialLink = (session: SessionId, device: DeviceId): ClientLink => ({
+  session,
+  device,
+  link: { status: 'waiting', failures: 0, retryAt: 0 },
+  sockets: 0,
+  isDeviceOnline: true,
+  view: EMPTY_VIEW,
+  questions: [],
+  lastNumber: 0,
+  durability: undefined,
+  settled: 0,
+  level: 'full',
+  forks: 0,
+  mismatches: 0,
+  reconnect: { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS },
+})
+
+/** Whether the page can take one more question; beyond, the person is told and nothing is accepted. */
+export const canAsk = (client: ClientLink): boolean => client.questions.length < UNSETTLED_QUESTIONS_MAX
+
+/** The client after `event`, and what is to be done about it. Total; the same client when the event means nothing. */
+export function step(client: ClientLink, event: ClientEvent, ctx: ClientContext): ClientStep {
+  const [next, effects] = react(client, event, ctx)
+  return next === client ? [client, effects] : pump(next, effects, ctx)
+}
+
+/** When the client next needs a `tick`, monotonic. */
+export function nextDeadline(client: ClientLink): number | undefined {
+  const { link } = client
+  switch (link.status) {
+    case 'waiting':
+      return link.retryAt
+    case 'connecting':
+    case 'greeting':
+      return link.by
+    case 'open': {
+      const questionsAt = link.awaitsSnapshot ? undefined : questionsDeadline(client.questions)
+      const times = [link.heardAt + LINK_SILENCE_MAX_MS, link.probeBy, link.moveAt, questionsAt]
+      return Math.min(...times.filter((time) => time !== undefined))
+    }
+    case 'closed':
+      return undefined
+  }
+}
+
+function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): ClientStep {
+  switch (event.type) {
+    case 'start':
+      return client.sockets === 0 ? connect(client, 0, ctx) : [client, NONE]
+    case 'ask':
+      return onAsk(client, event, ctx)
+    case 'stop':
+      return client.link.status === 'open' ? [client, [sendOn(client.link, { type: 'stop', turnId: event.turnId })]] : [client, NONE]
+    case 'dismiss':
+      return [
+        { ...client, questions: client.questions.filter((q) => q.messageId !== event.messageId || q.state.status !== 'refused') },
+        NONE,
+      ]
+    case 'opened':
+      return onOpened(client, event.socket, ctx)
+    case 'frames':
+      return isCurrent(client, event.socket) ? onFrames(client, event.frames, ctx) : [client, NONE]
+    case 'closed':
+      return isCurrent(client, event.socket) ? lose(client, event.code, ctx) : [client, NONE]
+    case 'online':
+      return wake(client.isDeviceOnline ? client : { ...client, isDeviceOnline: true }, ctx)
+    case 'offline':
+      return client.isDeviceOnline ? [{ ...client, isDeviceOnline: false }, NONE] : [client, NONE]
+    case 'woke':
+      return wake(client, ctx)
+    case 'verified':
+      return event.matches ? [client, NONE] : fetchAnew({ ...client, mismatches: client.mismatches + 1 }, ctx)
+    case 'tick':
+      return onTick(client, ctx)
+  }
+}
+
+// ── the socket ───────────────────────────────────────────────────────────────
+
+const isCurrent = ({ link }: ClientLink, socket: number): boolean =>
+  link.status !== 'waiting' && link.status !== 'closed' && link.socket === socket
+
+const sendOn = ({ socket }: { readonly socket: number }, ...frames: Extract<ClientEffect, { type: 'send' }>['frames']): ClientEffect => ({
+  type: 'send',
+  socket,
+  frames,
+})
+
+function connect(client: ClientLink, failures: number, ctx: ClientContext): ClientStep {
+  const socket = client.sockets + 1
+  const link: LinkStatus = { status: 'connecting', failures, socket, by: ctx.now + CONNECT_TIMEOUT_MS }
+  return [{ ...client, sockets: socket, link }, [{ type: 'connect', socket }]]
+}
+
+function onOpened(client: ClientLink, socket: number, ctx: ClientContext): ClientStep {
+  const { link, session, device, view } = client
+  if (link.status !== 'connecting' || link.socket !== socket) return [client, NONE]
+  const greeting: LinkStatus = { status: 'greeting', failures: link.failures, socket, by: ctx.now + CONNECT_TIMEOUT_MS }
+  return [{ ...client, link: greeting }, [sendOn(link, { type: 'hello', v: PROTOCOL_VERSION, session, device, resume: cursorOf(view) })]]
+}
+
+/** The link is gone: come back after a while, unless `code` says never. What was on its way is unknown. */
+function lose(client: ClientLink, code: number, ctx: ClientContext, afterMs = 0): ClientStep {
+  const questions = unsend(client.questions)
+  if (!mayReconnect(code)) return [{ ...client, questions, link: { status: 'closed', code } }, NONE]
+  const failures = failuresOf(client.link, ctx.now) + 1
+  const retryAt = ctx.now + afterMs + backoffMs(client.reconnect, failures, ctx.chance)
+  return [{ ...client, questions, link: { status: 'waiting', failures, retryAt } }, NONE]
+}
+
+/** A link that held for a while starts the backoff over. */
+const failuresOf = (link: LinkStatus, now: number): number => {
+  if (link.status === 'closed') return 0
+  return link.status === 'open' && now - link.since >= LINK_STABLE_MS ? 0 : link.failures
+}
+
+/** Gives the socket up and comes back after a while. */
+function giveUp(client: ClientLink, ctx: ClientContext, afterMs = 0): ClientStep {
+  const [lost, effects] = lose(client, CLOSE_CODES.silent, ctx, afterMs)
+  return [lost, [...hangUp(client), ...effects]]
+}
+
+const hangUp = ({ link }: ClientLink): readonly ClientEffect[] =>
+  link.status === 'waiting' || link.status === 'closed' ? NONE : [{ type: 'close', socket: link.socket, code: CLOSE_CODES.normal }]
+
+/** The view cannot be trusted: the next welcome brings a snapshot. */
+const fetchAnew = (client: ClientLink, ctx: ClientContext): ClientStep => {
+  const { view } = client
+  return giveUp({ ...client, view: { ...view, logId: undefined } }, ctx)
+}
+
+function wake(client: ClientLink, ctx: ClientContext): ClientStep {
+  const { link } = client
+  switch (link.status) {
+    case 'waiting':
+      return connect(client, link.failures, ctx)
+    case 'open':
+      if (link.probeBy !== undefined) return [client, NONE]
+      return [{ ...client, link: { ...link, probeBy: ctx.now + PROBE_MS } }, [sendOn(link, { type: 'probe' })]]
+    case 'connecting':
+    case 'greeting':
+    case 'closed':
+      return [client, NONE]
+  }
+}
+
+function onTick(client: ClientLink, ctx: ClientContext): ClientStep {
+  const { link } = client
+  switch (link.status) {
+    case 'waiting':
+      return link.retryAt <= ctx.now ? connect(client, link.failures, ctx) : [client, NONE]
+    case 'connecting':
+    case 'greeting':
+      return link.by <= ctx.now ? giveUp(client, ctx) : [client, NONE]
+    case 'open':
+      return onOpenTick(client, link, ctx)
+    case 'closed':
+      return [client, NONE]
+  }
+}
+
+function onOpenTick(client: ClientLink, link: OpenLink, ctx: ClientContext): ClientStep {
+  const isSilent = link.heardAt + LINK_SILENCE_MAX_MS <= ctx.now || (link.probeBy ?? Number.POSITIVE_INFINITY) <= ctx.now
+  if (isSilent) return giveUp(client, ctx)
+  if (link.moveAt !== undefined && link.moveAt <= ctx.now) {
+    const [connecting, effects] = connect({ ...client, questions: unsend(client.questions) }, 0, ctx)
+    return [connecting, [...hangUp(client), ...effects]]
+  }
+  const { questions, frames, tries } = overdue(client.questions, ctx.now)
+  if (tries > SEND_TRIES_MAX) return giveUp(client, ctx)
+  if (frames.length > 0) return [{ ...client, questions }, [sendOn(link, ...frames)]]
+  // A question whose time to be sent again has come goes out with the step itself.
+  return questionsDeadline(client.questions) === undefined ? [client, NONE] : [{ ...client }, NONE]
+}
+
+// ── frames ───────────────────────────────────────────────────────────────────
+
+function onFrames(client: ClientLink, frames: readonly Parsed<ServerFrame>[], ctx: ClientContext): ClientStep {
+  let next = heard(client, ctx.now)
+  const all: ClientEffect[] = []
+  for (const parsed of frames) {
+    // A server that speaks nonsense is left, and asked again from where the view stands.
+    const [after, effects] = parsed.ok ? onFrame(next, parsed.frame, ctx) : giveUp(next, ctx)
+    all.push(...effects)
+    next = after
+    if (after.link.status !== 'open' && after.link.status !== 'greeting') break
+  }
+  return [next, all]
+}
+
+const heard = (client: ClientLink, now: number): ClientLink =>
+  client.link.status === 'open' ? { ...client, link: { ...client.link, heardAt: now, probeBy: undefined } } : client
+
+function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): ClientStep {
+  const { link } = client
+  if (frame.type === 'bye') return onBye(client, frame, ctx)
+  if (frame.type === 'welcome') return onWelcome(client, frame, ctx)
+  // Before the welcome nothing else means anything.
+  if (link.status !== 'open') return [client, NONE]
+  switch (frame.type) {
+    case 'snapshot': {
+      const { logId } = client.view
+      if (!link.awaitsSnapshot || logId === undefined) return [client, NONE]
+      return [shown({ ...client, link: { ...link, awaitsSnapshot: false }, view: viewOfSnapshot(logId, frame) }), NONE]
+    }
+    case 'entry':
+      return link.awaitsSnapshot ? [client, NONE] : onEntry(client, frame, ctx)
+    case 'block':
+      return [{ ...client, view: addBlock(client.view, frame) }, NONE]
+    case 'accepted':
+      return [onAccepted(client, frame), NONE]
+    case 'rejected':
+      return onRejected(client, frame, ctx)
+    case 'ping':
+      return onPing(client, link, frame, ctx)
+    case 'level':
+      return [{ ...client, level: frame.level }, NONE]
+    case 'drain':
+      return [{ ...client, link: { ...link, moveAt: ctx.now + frame.afterMs + ctx.chance() * frame.windowMs } }, NONE]
+  }
+}
+
+function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext): ClientStep {
+  const { link } = client
+  if (link.status !== 'greeting' && link.status !== 'open') return [client, NONE]
+  const isFork = frame.outcome === 'fork'
+  const open: OpenLink = {
+    status: 'open',
+    failures: link.failures,
+    socket: link.socket,
+    since: link.status === 'open' ? link.since : ctx.now,
+    heardAt: ctx.now,
+    awaitsSnapshot: frame.outcome !== 'resumed',
+    probeBy: undefined,
+    moveAt: undefined,
+    behindAt: undefined,
+    maxInFlight: Math.max(1, Math.min(frame.maxInFlight, SENDS_IN_FLIGHT_MAX)),
+  }
+  const { durability, level, reconnect, settled, logId } = frame
+  return [
+    {
+      ...client,
+      link: open,
+      view: { ...client.view, logId },
+      questions: isFork ? doubt(client.questions) : client.questions,
+      forks: client.forks + (isFork ? 1 : 0),
+      durability,
+      level,
+      reconnect,
+      // Marks never fall within one log; another log begins anew.
+      settled: isFork ? settled : Math.max(client.settled, settled),
+    },
+    NONE,
+  ]
+}
+
+function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'entry' }>, ctx: ClientContext): ClientStep {
+  const applied = applyToView(client.view, entry)
+  switch (applied.type) {
+    case 'seen':
+      return [client, NONE]
+    case 'hole':
+      return giveUp(client, ctx)
+    case 'broken':
+      return fetchAnew(client, ctx)
+    case 'applied': {
+      const questions = entry.kind === 'message' ? accept(client.questions, entry.messageId, entry.seq) : client.questions
+      const verify: readonly ClientEffect[] = applied.ended === undefined ? NONE : [{ type: 'verify', ...applied.ended }]
+      return [shown({ ...client, view: applied.view, questions }), verify]
+    }
+  }
+}
+
+function onAccepted(client: ClientLink, { messageId, seq }: Extract<ServerFrame, { type: 'accepted' }>): ClientLink {
+  const settled = client.durability === 'fsync' ? Math.max(client.settled, seq) : client.settled
+  return shown({ ...client, settled, questions: accept(client.questions, messageId, seq) })
+}
+
+/** Forgets the questions that the log shows and that survive without this page. */
+function shown(client: ClientLink): ClientLink {
+  const settled = client.durability === 'fsync' ? Math.max(client.settled, client.view.conversation.head?.seq ?? 0) : client.settled
+  const questions = forgetSettled(client.questions, settled, client.view.conversation.head?.seq ?? 0)
+  return { ...client, settled, questions }
+}
+
+function onRejected(client: ClientLink, frame: Extract<ServerFrame, { type: 'rejected' }>, ctx: ClientContext): ClientStep {
+  const { messageId, code, retryAfterMs, expectedNumber } = frame
+  if (code === 'order') return onOrder(client, expectedNumber ?? 1, ctx)
+  if (!frame.temporary) {
+    const questions = refuse(client.questions, messageId, code)
+    return questions === client.questions ? [client, NONE] : [{ ...client, questions, lastNumber: client.lastNumber - 1 }, NONE]
+  }
+  // Spread, so that a crowd that was told the same time does not come back as one.
+  const waitMs = (retryAfterMs ?? client.reconnect.baseMs) * (1 + 0.2 * ctx.chance())
+  return [{ ...client, questions: postpone(client.questions, messageId, ctx.now + waitMs, code) }, NONE]
+}
+
+/** The log expects another number of this device. */
+function onOrder(client: ClientLink, expected: number, ctx: ClientContext): ClientStep {
+  const open = client.questions.filter(({ state }) => state.status === 'sending' || state.status === 'waiting')
+  if (open.length === 0) return [client, NONE]
+  if (open.some(({ number }) => number === expected)) return [{ ...client, questions: rewind(client.questions, expected) }, NONE]
+  // It does not know questions that this device has forgotten, or knows more than it ever sent: a new count, same ids.
+  const questions = renumber(client.questions)
+  return giveUp({ ...client, device: ctx.mintDevice(), questions, lastNumber: open.length }, ctx)
+}
+
+function onPing(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, { type: 'ping' }>, ctx: ClientContext): ClientStep {
+  const mine = client.view.conversation.head
+  const seq = mine?.seq ?? 0
+  const theirs = frame.head?.seq ?? 0
+  const isFork = theirs < seq || (theirs === seq && frame.head?.id !== mine?.id)
+  // An idle page finds a silent hole: two pings in a row named a head that never came.
+  const isStuck = theirs > seq && link.behindAt === seq
+  if (!link.awaitsSnapshot && (isFork || isStuck)) return giveUp(client, ctx)
+  const settled = Math.max(client.settled, frame.settled)
+  const behindAt = theirs > seq ? seq : undefined
+  const pong = sendOn(link, { type: 'pong', n: frame.n, cursor: cursorOf(client.view) })
+  return [shown({ ...client, settled, link: { ...link, behindAt } }), [pong]]
+}
+
+function onBye(client: ClientLink, frame: Extract<ServerFrame, { type: 'bye' }>, ctx: ClientContext): ClientStep {
+  const fresh = frame.retry === 'fresh' ? { ...client, view: { ...client.view, logId: undefined } } : client
+  const [lost, effects] = lose(fresh, frame.code, ctx, frame.afterMs)
+  return [lost, [...hangUp(client), ...effects]]
+}
+
+// ── questions ────────────────────────────────────────────────────────────────
+
+function onAsk(client: ClientLink, event: Extract<ClientEvent, { type: 'ask' }>, ctx: ClientContext): ClientStep {
+  const { messageId, text, inReplyTo } = event
+  if (!canAsk(client) || client.questions.some((question) => question.messageId === messageId)) return [client, NONE]
+  const number = client.lastNumber + 1
+  const questions = [...client.questions, newQuestion({ messageId, number, text, inReplyTo, askedAt: ctx.now })]
+  return [{ ...client, questions, lastNumber: number }, NONE]
+}
+
+/** Sends what may be sent now. */
+function pump(client: ClientLink, effects: readonly ClientEffect[], ctx: ClientContext): ClientStep {
+  const { link } = client
+  if (link.status !== 'open' || link.awaitsSnapshot) return [client, effects]
+  const { questions, frames } = due(client.questions, ctx.now, link.maxInFlight)
+  if (frames.length === 0) return [client, effects]
+  return [{ ...client, questions }, [...effects, sendOn(link, ...frames)]]
+}

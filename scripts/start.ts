@@ -122,10 +122,11 @@ async function run(): Promise<number> {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
+    const isFirst = !isStopping
     isStopping = true
     if (server !== undefined && isRunning(server)) server.kill(signal)
-    // Nothing to wait for: what was started ends with us.
-    else process.exit(1)
+    // Nothing to wait for yet: what was started ends with us. Later it is the same Ctrl-C once more.
+    else if (isFirst) process.exit(1)
   })
 }
 

@@ -2,8 +2,8 @@
  * Ranks pages for a question: BM25 over weighted fields, with synonyms and slips of the hand. Pure, no dependency.
  *
  * A page that shares too little of what the question is about is not a match: nothing found is said as nothing found, because a
- * page that does not help is worse than a plain "no". How much is shared is measured in how telling each word is, and a word that
- * stands on no page at all is the most telling of all.
+ * page that does not help is worse than a plain "no". How much is shared is measured in how telling each word is, a word that
+ * stands on no page at all being among the most telling, and a word in passing counts less than one in a title.
  */
 import { QUESTION_TERMS_MAX } from '../conversation/limits.ts'
 import { synonymsOf } from './synonyms.ts'
@@ -41,6 +41,10 @@ const SYNONYM_WEIGHT = 0.45
 const SLIP_WEIGHT = 0.8
 /** Share of what the question is about that a page must have. */
 const COVERAGE_MIN = 0.45
+/** What a word that stands in running text only adds to that share. */
+const PASSING_SHARE = 0.7
+/** A word that is on no page is as telling as one that is on this many. */
+const UNKNOWN_PAGES = 1.5
 /** Hits far below the best are no help. */
 const SCORE_SHARE_MIN = 0.25
 
@@ -116,7 +120,7 @@ function averageLengths(documents: readonly (readonly IndexedField[])[]): readon
 
 /** How telling a stem is: the fewer documents have it, the more. */
 const worthOf = (stem: string, { documents, size }: Vocabulary): number => {
-  const having = documents.get(stem) ?? 0
+  const having = documents.get(stem) ?? UNKNOWN_PAGES
   return Math.log(1 + (size - having + 0.5) / (having + 0.5))
 }
 
@@ -146,6 +150,9 @@ function nearStems(word: string, { words }: Vocabulary): readonly string[] {
 function scoreOf(fields: readonly IndexedField[], averages: readonly number[], wanted: readonly Wanted[]) {
   let score = 0
   let found = 0
+  const passing = Math.min(...fields.map((field) => field.weight))
+  const isProminent = (stem: string): boolean =>
+    fields.some(({ counts, weight }) => counts.has(stem) && (weight > passing || fields.length === 1))
   for (const { stems, worth } of wanted) {
     let best = 0
     let bestWeight = 0
@@ -153,7 +160,7 @@ function scoreOf(fields: readonly IndexedField[], averages: readonly number[], w
       const frequency = fields.reduce((sum, field, place) => sum + frequencyIn(field, stem, averages[place] ?? 1), 0)
       if (frequency === 0) continue
       best = Math.max(best, (weight * frequency * (SATURATION + 1)) / (SATURATION + frequency))
-      bestWeight = Math.max(bestWeight, weight)
+      bestWeight = Math.max(bestWeight, weight * (isProminent(stem) ? 1 : PASSING_SHARE))
     }
     score += worth * best
     found += worth * bestWeight

@@ -13,12 +13,12 @@ const WORD = /[\p{L}\p{N}_]+(?:'[\p{L}]+)?/gu
 
 /** Words that say nothing about what a question is about. */
 const STOP_WORDS = new Set(
-  `a about above after all also am an and another any anyone anything are aren't as at be because been before being but by can can't cannot could did do does
-  doesn't doing don't during each even ever for from get gets getting give go goes going got had has have having he hello help her here hey hi him his how
-  however i i'd i'll i'm i've if in into is isn't it it's its just know let like make me mean means might mine more most much must my need no nor not now
+  `a about above after all also already am an and another any anyone anything are aren't as at be because been before being but by can can't cannot cant could did didn't didnt do does doesnt dont
+  doesn't doing don't during each even ever for from get gets getting gave give given go goes going got had has have having he hello help her here hey hi him his how
+  however i i'd i'll i'm i've im ive if in into is isn't isnt it it's its just know let like make me mean means might mine more most much must my need no nor not now
   of ok on once one only or other our ours out over own please put really s same say she should so some someone something such tell than thank thanks
-  that that's the their them then there there's these they thing things this those through to too under until up us use used using very want was wasn't way
-  we well were what what's when where which while who whose why will with won't would yes yet you you'd you'll you're you've your yours`.split(
+  that that's the their them then there there's these they thing things this those through to today too under until up us use used using very want was wasn't way
+  we well were what what's when where which while who whose why will with won't wont would yes yet you you'd you'll you're you've your yours`.split(
     /\s+/,
   ),
 )

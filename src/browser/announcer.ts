@@ -5,7 +5,7 @@ const SPACING_MS = 500
 
 export interface Announcer {
   /** Says one short sentence; when several come at once, only the newest is said. */
-  say(text: string): void
+  readonly say: (text: string) => void
 }
 
 /** Speaks through one status region that is on the page from the start. */

@@ -53,6 +53,7 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     words: data.liveWords,
     startHref: data.startHref,
     isTaking: () => isTaking(link.view()),
+    hasRoom: () => link.hasRoom(),
     send,
   })
 

@@ -31,6 +31,9 @@ const text = (html: string): string =>
     .replace(/<[^>]*>/g, ' ')
     .replace(/\s+/g, ' ')
 
+/** Where the page after a question is asked for. */
+const waitPath = (sent: ServerInjectResponse): string => pathOf(sent).split('#')[0] ?? ''
+
 /** The fields of the first form that posts to an address with this end. */
 function fields(html: string, end: string): Record<string, string> {
   const form = [...html.matchAll(/<form[^>]*? action="([^"]*)"[^>]*>([\s\S]*?)<\/form>/g)].find(([, action]) => action?.endsWith(end))
@@ -153,8 +156,6 @@ describe('a question through the form', () => {
 })
 
 describe('waiting', () => {
-  const waitPath = (sent: ServerInjectResponse): string => pathOf(sent).split('#')[0] ?? ''
-
   test('[W9] the page after a question waits for its outcome', async () => {
     await using gateway = await createPages()
     const { visitor, path, page } = await begin(gateway)

@@ -45,6 +45,10 @@ export const FRAME_BYTES_MAX = 64 * 1024
 /** Pieces that one WebSocket message may come in, and chunks that may wait to be put together. */
 export const FRAME_FRAGMENTS_MAX = 128
 export const FRAME_CHUNKS_MAX = 1_024
+/** A draining server asks so many links a second to move, so that they do not all come back at once … */
+export const DRAIN_LINKS_PER_SECOND = 500
+/** … and ends, after so long without a goodbye, those that have not. */
+export const DRAIN_GOODBYE_MS = 2_000
 /** WebSocket pings and pongs one link may send in a minute. */
 export const CONTROL_FRAMES_PER_MINUTE_MAX = 120
 /** Questions a link may have sent and not yet seen accepted. */

@@ -9,12 +9,20 @@ import type { Duplex } from 'node:stream'
 import type { Server } from '@hapi/hapi'
 import { WebSocketServer, type ServerOptions as SocketOptions, type WebSocket } from 'ws'
 import type { VisitorId } from '../conversation/ids.ts'
-import { CONTROL_FRAMES_PER_MINUTE_MAX, FRAME_BYTES_MAX, FRAME_CHUNKS_MAX, FRAME_FRAGMENTS_MAX } from '../conversation/limits.ts'
+import {
+  CONTROL_FRAMES_PER_MINUTE_MAX,
+  DRAIN_GOODBYE_MS,
+  DRAIN_LINKS_PER_SECOND,
+  FRAME_BYTES_MAX,
+  FRAME_CHUNKS_MAX,
+  FRAME_FRAGMENTS_MAX,
+} from '../conversation/limits.ts'
+import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
 import type { Events } from '../telemetry/events.ts'
 import { takeToken, type Bucket } from './admission.ts'
 import { isOurOrigin } from './forgery.ts'
-import type { GatewayContext } from './gateway-context.ts'
+import type { GatewayContext, GatewaySettings } from './gateway-context.ts'
 import { rawResponse } from './listener.ts'
 import { addressOf } from './request-address.ts'
 import { LINK_PATH } from './routes.ts'
@@ -65,7 +73,7 @@ const CROWDED: Refusal = { reason: 'capacity', status: '503 Service Unavailable'
 const GREEDY: Refusal = { reason: 'rate', status: '429 Too Many Requests', headers: { 'retry-after': '30' } }
 
 /** Why an upgrade is refused that no cookie could save, or `undefined`; pure. */
-export function refusalOf({ url, method, headers }: UpgradeFacts, settings: GatewayContext['settings']): Refusal | undefined {
+export function refusalOf({ url, method, headers }: UpgradeFacts, settings: GatewaySettings): Refusal | undefined {
   if (url?.split('?')[0] !== LINK_PATH) return { reason: 'path', status: '404 Not Found' }
   if (method !== 'GET' || !isOurOrigin(headers['origin'], headers['host'], settings)) return { reason: 'origin', status: '403 Forbidden' }
   if (headers['sec-websocket-version'] !== '13') {
@@ -76,9 +84,13 @@ export function refusalOf({ url, method, headers }: UpgradeFacts, settings: Gate
   return isOurs ? undefined : MALFORMED
 }
 
-export function registerLiveLink(server: Server, context: GatewayContext, visitors: Visitors, openSession: OpenSession): void {
+/** What the door needs of the gateway. */
+export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'draining' | 'clock'>
+
+export function registerLiveLink(server: Server, context: LinkContext, visitors: Visitors, openSession: OpenSession): void {
   const { settings, events, admission, draining } = context
   const sockets = new WebSocketServer(SOCKET_OPTIONS)
+  const open = new Set<WebSocket>()
   const headers = securityHeaders(settings)
 
   const refuse = (socket: Duplex, refusal: Refusal): void => {
@@ -99,6 +111,8 @@ export function registerLiveLink(server: Server, context: GatewayContext, visito
     const renewed = await visitors.refresh(cookie)
     if (renewed !== undefined) renewals.set(request, renewed)
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      open.add(webSocket)
+      webSocket.once('close', () => open.delete(webSocket))
       guard(webSocket, context)
       openSession({ socket: webSocket, visitor })
     })
@@ -113,6 +127,7 @@ export function registerLiveLink(server: Server, context: GatewayContext, visito
   // Handshakes that `ws` itself finds malformed.
   sockets.on('wsClientError', (_error, socket) => refuse(socket, MALFORMED))
 
+  server.ext('onPreStop', () => drain(open, context))
   server.listener.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Before `ws` listens for them: a reset in mid-handshake ends this socket and nothing else.
     socket.on('error', () => socket.destroy())
@@ -127,7 +142,7 @@ export function registerLiveLink(server: Server, context: GatewayContext, visito
 }
 
 /** What holds for every socket, whatever is said over it. */
-function guard(socket: WebSocket, { clock, events }: GatewayContext): void {
+function guard(socket: WebSocket, { clock, events }: LinkContext): void {
   // `ws` closes the socket after an error with the fitting code; without a listener the process would end.
   socket.on('error', (error: NodeJS.ErrnoException) => events.frameRefused(error.code ?? error.name))
   socket.on('message', (_data, isBinary) => {
@@ -142,4 +157,25 @@ function guard(socket: WebSocket, { clock, events }: GatewayContext): void {
   }
   socket.on('ping', count)
   socket.on('pong', count)
+}
+
+/**
+ * Resolves when every socket is closed: each is told in its turn that this server goes away, and ended when it says no goodbye.
+ *
+ * Runs before hapi stops listening, because hapi would cut the sockets off without a word.
+ */
+async function drain(open: ReadonlySet<WebSocket>, { clock }: LinkContext): Promise<void> {
+  const closings = [...open].map(async (socket, index) => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    if (socket.readyState === socket.CLOSED) return
+    socket.once('close', () => resolve())
+    const afterMs = (index * 1000) / DRAIN_LINKS_PER_SECOND
+    const cancels = [
+      clock.schedule(afterMs, () => socket.close(CLOSE_CODES.drain)),
+      clock.schedule(afterMs + DRAIN_GOODBYE_MS, () => socket.terminate()),
+    ]
+    await promise
+    for (const cancel of cancels) cancel()
+  })
+  await Promise.all(closings)
 }

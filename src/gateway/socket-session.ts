@@ -1,0 +1,245 @@
+/**
+ * One browser's live link on real parts: runs the decisions of `server-link.ts` over a socket, the log and a clock.
+ *
+ * Guarantees: frames go out in the order they were decided, entries and the blocks they complete in one message; every failure of
+ * an effect becomes an event of the link; when the socket is gone nothing is left behind. It decides nothing itself.
+ */
+import { applyEntry, EMPTY_CONVERSATION, type Conversation } from '../conversation/conversation.ts'
+import type { Cursor, SessionId, VisitorId } from '../conversation/ids.ts'
+import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
+import type { ReadResult } from '../conversation-log/conversation-log.ts'
+import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
+import type { HelloFrame, ServerFrame } from '../protocol/protocol.ts'
+import type { AnswerBlocks } from './answer-blocks.ts'
+import type { GatewayContext } from './gateway-context.ts'
+import { LinkBlocks } from './link-blocks.ts'
+import { readConversation } from './read-conversation.ts'
+import { initialServerLink, nextDeadline, step } from './server-link.ts'
+import type { AskedResult, FoldResult, LinkEffect, LinkEvent, OpenResult, ServerLink } from './server-link-state.ts'
+import { snapshotWindow } from './snapshot-window.ts'
+
+/** What a session needs of a socket; `ws` sockets have it. */
+export interface LinkSocket {
+  send(text: string): void
+  close(code: number): void
+  /** Bytes that were given to `send` and have not left. */
+  readonly bufferedAmount: number
+}
+
+export interface SocketSessionOptions {
+  readonly context: GatewayContext
+  readonly blocks: AnswerBlocks
+  readonly socket: LinkSocket
+  readonly visitor: VisitorId
+}
+
+/** The caller feeds what happens to the socket; after `closed` nothing has an effect. */
+export class SocketSession {
+  readonly #options: SocketSessionOptions
+  readonly #linkBlocks: LinkBlocks
+  readonly #openedAt: number
+  #link: ServerLink
+  #session: SessionId | undefined
+  #cancelTick: () => void = () => undefined
+  readonly #release: (() => void)[] = []
+
+  constructor(options: SocketSessionOptions) {
+    const { clock, events, draining } = options.context
+    this.#options = options
+    this.#linkBlocks = new LinkBlocks(options.blocks)
+    this.#openedAt = clock.monotonic()
+    this.#link = initialServerLink(this.#openedAt)
+    events.linkOpened('websocket')
+    const leave = (): void => this.#dispatch({ type: 'end', reason: 'drain', afterMs: 0 })
+    draining.addEventListener('abort', leave, { once: true })
+    this.#release.push(() => draining.removeEventListener('abort', leave))
+    this.#plan()
+    if (draining.aborted) leave()
+  }
+
+  /** One text message arrived. */
+  received(message: string): void {
+    this.#dispatch({ type: 'frames', frames: parseClientFrames(message) })
+  }
+
+  /** The socket has closed, for whatever reason. */
+  closed(code: number): void {
+    const { clock, events } = this.#options.context
+    this.#dispatch({ type: 'closed' })
+    this.#cancelTick()
+    for (const release of this.#release.splice(0)) release()
+    events.linkClosed({ transport: 'websocket', code, heldMs: clock.monotonic() - this.#openedAt })
+  }
+
+  #dispatch(event: LinkEvent): void {
+    const { clock, level } = this.#options.context
+    const ctx = { now: clock.monotonic(), buffered: this.#options.socket.bufferedAmount }
+    const [link, effects] = step(this.#link, event, ctx)
+    this.#link = link
+    for (const effect of effects) this.#perform(effect)
+    // The level belongs to the service; whoever passes by tells the link when it has changed.
+    if ((link.status === 'live' || link.status === 'positioning') && link.opened.level !== level())
+      this.#dispatch({ type: 'level', level: level() })
+    else this.#plan()
+  }
+
+  #plan(): void {
+    const { clock } = this.#options.context
+    this.#cancelTick()
+    const due = nextDeadline(this.#link)
+    if (due !== undefined) this.#cancelTick = clock.schedule(Math.max(0, due - clock.monotonic()), () => this.#dispatch({ type: 'tick' }))
+  }
+
+  #perform(effect: LinkEffect): void {
+    switch (effect.type) {
+      case 'open':
+        this.#answer(this.#open(effect.hello), (result) => ({ type: 'opened', result }))
+        return
+      case 'read':
+        this.#answer(this.#read(effect.after), (result) => ({ type: 'read', result }))
+        return
+      case 'fold':
+        this.#answer(this.#fold(), (result) => ({ type: 'folded', result }))
+        return
+      case 'ask': {
+        const { messageId } = effect.question
+        this.#answer(this.#ask(effect), (result) => ({ type: 'asked', messageId, result }))
+        return
+      }
+      case 'stop':
+        void this.#stop(effect).catch((cause: unknown) => this.#failed(cause))
+        return
+      case 'send':
+        this.#send(effect.frames)
+        return
+      case 'deliver':
+        this.#send(effect.entries.flatMap((entry): readonly ServerFrame[] => [{ type: 'entry', entry }, ...this.#linkBlocks.after(entry)]))
+        return
+      case 'show': {
+        const { head, items, earlier } = effect
+        this.#send([{ type: 'snapshot', head, items: [...items], earlier }, ...this.#linkBlocks.of(items)])
+        return
+      }
+      case 'close':
+        this.#options.socket.close(effect.code)
+        return
+      case 'report':
+        this.#report(effect)
+    }
+  }
+
+  /** Tells the link what came of an effect; a failure is an answer too. */
+  #answer<Result>(outcome: Promise<Result>, event: (result: NoInfer<Result> | { readonly type: 'failed' }) => LinkEvent): void {
+    outcome.then(
+      (result) => this.#dispatch(event(result)),
+      (cause: unknown) => {
+        this.#failed(cause)
+        this.#dispatch(event({ type: 'failed' }))
+      },
+    )
+  }
+
+  #failed(cause: unknown): void {
+    this.#options.context.events.storeFailed({ kind: 'link', cause })
+  }
+
+  #send(frames: readonly ServerFrame[]): void {
+    if (frames.length > 0) this.#options.socket.send(formatFrames(frames))
+  }
+
+  async #open({ session: id, device }: HelloFrame): Promise<OpenResult> {
+    const { log, admission, level } = this.#options.context
+    const session = await log.findSession(id)
+    if (session?.visitor !== this.#options.visitor) return { type: 'gone' }
+    const place = admission.joinSession(id)
+    if (!place.ok) return { type: 'full' }
+    if (this.#link.status === 'closed') {
+      place.release()
+      return { type: 'gone' }
+    }
+    this.#session = id
+    // Before the first read, so that nothing appended in between goes unnoticed.
+    this.#release.push(
+      place.release,
+      log.onAppend(id, () => this.#dispatch({ type: 'rung' })),
+    )
+    const lastNumber = await log.lastNumber(id, device)
+    const { durability } = log.profile
+    return { type: 'opened', opened: { session: id, device, logId: session.logId, lastNumber, durability, level: level() } }
+  }
+
+  async #read(after: Cursor | undefined): Promise<ReadResult> {
+    const { log } = this.#options.context
+    const result = await log.read(this.#opened(), after, READ_ENTRIES_MAX)
+    if (result.type === 'entries' && this.#linkBlocks.lacksBeginning(result.entries))
+      this.#linkBlocks.learn(await this.#conversationAt(after))
+    return result
+  }
+
+  /** What was said up to the cursor. */
+  async #conversationAt(cursor: Cursor | undefined): Promise<Conversation> {
+    const { log } = this.#options.context
+    let conversation = EMPTY_CONVERSATION
+    let from: Cursor | undefined
+    while ((from?.seq ?? 0) < (cursor?.seq ?? 0)) {
+      const result = await log.read(this.#opened(), from, READ_ENTRIES_MAX)
+      // A log that changed meanwhile is found out by the link's next read.
+      if (result.type !== 'entries') break
+      for (const entry of result.entries) if (entry.seq <= (cursor?.seq ?? 0)) conversation = applyEntry(conversation, entry)
+      const last = result.entries.at(-1)
+      if (last === undefined) break
+      from = { logId: result.logId, seq: last.seq, id: last.id }
+    }
+    return conversation
+  }
+
+  async #fold(): Promise<FoldResult> {
+    const { log } = this.#options.context
+    const session = await log.findSession(this.#opened())
+    const read = session === undefined ? 'gone' : await readConversation(log, session.id)
+    if (session === undefined || read === 'gone') return { type: 'gone' }
+    const { head, items } = read.conversation
+    return { type: 'folded', logId: read.cursor?.logId ?? session.logId, head, ...snapshotWindow(items) }
+  }
+
+  async #ask({ question }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {
+    const { log, admission, clock, events } = this.#options.context
+    const session = this.#opened()
+    const verdict = admission.ask(session)
+    if (!verdict.ok) return { type: 'rate', retryAfterMs: verdict.retryAfterMs }
+    const startedAt = clock.monotonic()
+    const result = await log.ask(session, question)
+    if (result.type === 'accepted') {
+      const { turnId: turn, duplicate } = result
+      events.questionAccepted({ session, turn, transport: 'websocket', duplicate, tookMs: clock.monotonic() - startedAt })
+    }
+    return result
+  }
+
+  async #stop({ turnId }: LinkEffect & { readonly type: 'stop' }): Promise<void> {
+    const { log, events } = this.#options.context
+    const session = this.#opened()
+    const result = await log.stop(session, turnId)
+    if (result.type === 'requested') events.stopRequested({ session, turn: turnId })
+  }
+
+  /** @throws Error when the core asks for the log before it opened a session */
+  #opened(): SessionId {
+    if (this.#session === undefined) throw new Error('unreachable socket-session-1: no session is open')
+    return this.#session
+  }
+
+  #report({ fact }: LinkEffect & { readonly type: 'report' }): void {
+    const { events } = this.#options.context
+    switch (fact.type) {
+      case 'positioned':
+        events.linkResumed(fact.how)
+        return
+      case 'frame-refused':
+        events.frameRefused(fact.problem)
+        return
+      case 'question-refused':
+        events.questionRefused({ transport: 'websocket', reason: fact.reason })
+    }
+  }
+}

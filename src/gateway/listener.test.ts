@@ -73,6 +73,13 @@ describe('what is not HTTP', () => {
   })
 })
 
+test('[H26] an offer of HTTP/2 is a request like any other', async () => {
+  await using gateway = await listening()
+  const offer = 'Connection: close, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'
+  const answer = await exchange(gateway, `GET /api/v1/status HTTP/1.1\r\nHost: a\r\n${offer}\r\n`)
+  expect(statusOf(answer)).toBe('HTTP/1.1 200 OK')
+})
+
 describe('a stalled request', () => {
   test('[E20] has so long for its headers and for all of it', () => {
     const listener = createListener()

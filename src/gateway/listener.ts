@@ -17,6 +17,8 @@ export const createListener = (): Server =>
     connectionsCheckingInterval: CONNECTION_CHECK_INTERVAL_MS,
     // `refuseMissingHost` does it, with our headers.
     requireHostHeader: false,
+    // Some HTTP clients offer to go on in HTTP/2 with every request; that is no reason to refuse it.
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   })
 
 /** The hapi options the gateway relies on; `server.start()` then listens on `host` and `port`. */

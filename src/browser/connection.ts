@@ -1,0 +1,123 @@
+/**
+ * The live link of one page on real parts: runs the decisions of `client-link.ts` over the browser's sockets and clock.
+ *
+ * It never gives up for good unless the server says so, and it decides nothing itself.
+ */
+import { mintDeviceId, type DeviceId, type MessageId, type SessionId, type TurnId } from '../conversation/ids.ts'
+import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
+import type { BrowserEnv, BrowserSocket } from './browser-env.ts'
+import { canAsk, initialLink, nextDeadline, step } from './client-link.ts'
+import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from './client-link-state.ts'
+
+/** What a person asked; the text has passed `checkQuestion`. */
+export interface NewQuestion {
+  readonly messageId: MessageId
+  readonly text: string
+  readonly inReplyTo: MessageId | undefined
+}
+
+/** Connects as soon as it is made. It lives as long as its page; there is nothing to close. */
+export class Connection {
+  readonly #env: BrowserEnv
+  readonly #context: () => ClientContext
+  readonly #listeners: (() => void)[] = []
+  /** Only the newest is ever spoken to. */
+  #socket: { readonly number: number; readonly socket: BrowserSocket } | undefined
+  #cancelTick: (() => void) | undefined
+  #state: ClientLink
+
+  constructor(env: BrowserEnv, session: SessionId) {
+    const { clock, chance, randomBytes } = env
+    const mintDevice = (): DeviceId => mintDeviceId(randomBytes)
+    this.#env = env
+    this.#context = () => ({ now: clock.monotonic(), chance, mintDevice })
+    this.#state = initialLink(session, mintDevice())
+    env.onPageEvent((event) => this.#dispatch({ type: event }))
+    this.#dispatch({ type: 'start' })
+    if (!env.isOnline()) this.#dispatch({ type: 'offline' })
+  }
+
+  /** How things stand; a new value whenever something changed. */
+  get state(): ClientLink {
+    return this.#state
+  }
+
+  /** Whether it can hold one more question. */
+  get hasRoom(): boolean {
+    return canAsk(this.#state)
+  }
+
+  /** Sends the question until the server has it or refuses it. Without room it does nothing. */
+  ask(question: NewQuestion): void {
+    this.#dispatch({ type: 'ask', ...question })
+  }
+
+  stop(turnId: TurnId): void {
+    this.#dispatch({ type: 'stop', turnId })
+  }
+
+  /** The person has seen that this question was refused. */
+  dismiss(messageId: MessageId): void {
+    this.#dispatch({ type: 'dismiss', messageId })
+  }
+
+  /** Tries to connect at once. */
+  reconnectNow(): void {
+    this.#dispatch({ type: 'woke' })
+  }
+
+  /** Called after `state` has changed. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  #dispatch(event: ClientEvent): void {
+    const before = this.#state
+    const [state, effects] = step(before, event, this.#context())
+    this.#state = state
+    for (const effect of effects) this.#perform(effect)
+    this.#plan()
+    if (state !== before) for (const listener of this.#listeners) listener()
+  }
+
+  #plan(): void {
+    const { clock } = this.#env
+    this.#cancelTick?.()
+    const due = nextDeadline(this.#state)
+    const tick = (): void => this.#dispatch({ type: 'tick' })
+    this.#cancelTick = due === undefined ? undefined : clock.schedule(Math.max(0, due - clock.monotonic()), tick)
+  }
+
+  #perform(effect: ClientEffect): void {
+    switch (effect.type) {
+      case 'connect':
+        this.#open(effect.socket)
+        return
+      case 'send':
+        if (this.#socket?.number === effect.socket) this.#socket.socket.send(formatFrames(effect.frames))
+        return
+      case 'close':
+        if (this.#socket?.number === effect.socket) this.#socket.socket.close(effect.code)
+        return
+      case 'verify':
+        this.#verify(effect)
+    }
+  }
+
+  #open(number: number): void {
+    const socket = this.#env.openSocket({
+      opened: () => this.#dispatch({ type: 'opened', socket: number }),
+      received: (text) => this.#dispatch({ type: 'frames', socket: number, frames: parseServerFrames(text) }),
+      closed: (code) => this.#dispatch({ type: 'closed', socket: number, code }),
+    })
+    this.#socket = { number, socket }
+  }
+
+  #verify({ text, sha256 }: ClientEffect & { readonly type: 'verify' }): void {
+    this.#env.digest(text).then(
+      (digest) => this.#dispatch({ type: 'verified', matches: digest === undefined || digest === sha256 }),
+      // A browser that cannot compute it has nothing to compare; the text is what the log sent either way.
+      () => this.#dispatch({ type: 'verified', matches: true }),
+    )
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The real browser behind `browser-env.ts`. The only file of the page with a clock, chance and sockets of its own.
+ */
+import { SUBPROTOCOL } from '../protocol/protocol.ts'
+import type { Clock } from '../resilience/clock.ts'
+import type { BrowserEnv, BrowserSocket, SocketListener } from './browser-env.ts'
+
+const ABNORMAL = 1006
+
+const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  schedule(ms, then) {
+    const timer = setTimeout(then, ms)
+    return () => clearTimeout(timer)
+  },
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      signal.throwIfAborted()
+      const abort = (): void => {
+        clearTimeout(timer)
+        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- the reason is the caller's own
+        reject(signal.reason)
+      }
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', abort)
+        resolve()
+      }, ms)
+      signal.addEventListener('abort', abort, { once: true })
+    }),
+}
+
+/** @param path of the live link on this origin, such as `/ws` */
+export function createWindowEnv(path: string): BrowserEnv {
+  return {
+    clock,
+    chance: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    isOnline: () => navigator.onLine,
+    openSocket: (listener) => openSocket(new URL(path, location.href), listener),
+    digest,
+    onPageEvent(listener) {
+      addEventListener('online', () => listener('online'))
+      addEventListener('offline', () => listener('offline'))
+      addEventListener('pageshow', (event) => {
+        if (event.persisted) listener('woke')
+      })
+      document.addEventListener('visibilitychange', () => {
+        if (document.visibilityState === 'visible') listener('woke')
+      })
+    },
+  }
+}
+
+function openSocket(url: URL, listener: SocketListener): BrowserSocket {
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
+  let socket: WebSocket
+  try {
+    socket = new WebSocket(url, SUBPROTOCOL)
+  } catch {
+    // A browser without sockets, or one whose policy forbids them, is one that cannot connect: the link's rules say what then.
+    queueMicrotask(() => listener.closed(ABNORMAL))
+    return { send: () => undefined, close: () => undefined }
+  }
+  socket.addEventListener('open', () => listener.opened())
+  socket.addEventListener('message', ({ data }) => listener.received(String(data)))
+  // `error` says nothing that the `close` after it does not.
+  socket.addEventListener('close', ({ code }) => listener.closed(code))
+  return {
+    send(text) {
+      // Between the loss of a link and its `close` the browser would throw away what is sent; the link sends it again later.
+      if (socket.readyState === WebSocket.OPEN) socket.send(text)
+    },
+    close: (code) => socket.close(code),
+  }
+}
+
+async function digest(text: string): Promise<string | undefined> {
+  // Only pages on secure origins and localhost have it.
+  if (!isSecureContext) return undefined
+  const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

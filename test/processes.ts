@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 
-export const root = path.resolve(import.meta.dirname, '..')
+const root = path.resolve(import.meta.dirname, '..')
 
 export interface Exit {
   readonly code: number | null
@@ -106,7 +106,7 @@ export function startProcess(script: string, options: ProcessOptions = {}): Runn
 }
 
 /** A field of a JSON log line, or `undefined` for any other line. */
-export function logField(line: string, name: string): unknown {
+function logField(line: string, name: string): unknown {
   if (!line.startsWith('{')) return undefined
   const fields: unknown = JSON.parse(line)
   return typeof fields === 'object' && fields !== null ? Reflect.get(fields, name) : undefined

@@ -24,7 +24,7 @@ type Readiness =
   | { readonly status: 'not ready'; readonly reason: 'starting' | 'draining' | 'system offline' }
 
 /** Whether people may be sent here, and if not, why. */
-export function readiness({ level, phase, isReadyWhenOffline }: Omit<HealthOptions, 'uptime'>): Readiness {
+function readiness({ level, phase, isReadyWhenOffline }: Omit<HealthOptions, 'uptime'>): Readiness {
   const now = phase()
   if (now !== 'running') return { status: 'not ready', reason: now }
   return level() === 'offline' && !isReadyWhenOffline ? { status: 'not ready', reason: 'system offline' } : { status: 'ready' }

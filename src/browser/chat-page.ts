@@ -6,30 +6,15 @@ import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { CONNECT_TIMEOUT_MS } from '../conversation/limits.ts'
 import type { PageData } from '../protocol/page-data.ts'
 import type { Clock } from '../resilience/clock.ts'
+import type { Connection } from './connection.ts'
 import { createComposer } from './composer.ts'
 import { find, findIn, focusOn } from './elements.ts'
+import { viewOfLink } from './link-view.ts'
 import { createRenderer } from './render.ts'
 import { initialView, nextDeadline, stepView, type LinkView, type PendingQuestion } from './view-model.ts'
 
-/** What the page asks of the live link. */
-export interface ChatLink {
-  /** How things stand. */
-  view(): LinkView
-  /** Called after anything in `view` may have changed. */
-  onChange(listener: () => void): void
-  /** Whether it can hold one more question. */
-  hasRoom(): boolean
-  /** Keeps trying until the server has the question or refuses it. @throws when it cannot take any more */
-  send(question: { readonly messageId: MessageId; readonly text: string; readonly inReplyTo: MessageId | undefined }): void
-  stop(turnId: TurnId): void
-  /** The person has seen that this question was refused. */
-  dismiss(messageId: MessageId): void
-  /** Tries to connect at once. */
-  reconnectNow(): void
-}
-
 export interface ChatPageOptions {
-  readonly link: ChatLink
+  readonly link: Connection
   readonly data: PageData
   readonly clock: Clock
   readonly hasKeyboard: boolean
@@ -52,16 +37,16 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     ...options,
     words: data.liveWords,
     startHref: data.startHref,
-    isTaking: () => isTaking(link.view()),
-    hasRoom: () => link.hasRoom(),
+    isTaking: () => isTaking(viewOfLink(link.state)),
+    hasRoom: () => link.hasRoom,
     send,
   })
 
   function send({ messageId, text }: Pick<PendingQuestion, 'messageId' | 'text'>): void {
-    link.send({ messageId, text, inReplyTo: undefined })
+    link.ask({ messageId, text, inReplyTo: undefined })
     // Where no link ever opens, the form works: the same id, so it stays one question.
     clock.schedule(CONNECT_TIMEOUT_MS, () => {
-      const { status, pending } = link.view()
+      const { status, pending } = viewOfLink(link.state)
       if (status === 'away' && !state.view.wasLive && pending.some((question) => question.messageId === messageId))
         composer.sendPlainly(messageId)
     })
@@ -79,7 +64,7 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     cancelRender = undefined
     cancelTick?.()
     renderedAt = clock.monotonic()
-    const view = link.view()
+    const view = viewOfLink(link.state)
     const context = { itemWords: data.itemWords, words: data.liveWords, now: renderedAt, wallNow: clock.now() }
     state = stepView(state, view, context, acted)
     acted = false
@@ -104,9 +89,9 @@ const isTaking = ({ status }: LinkView): boolean => status === 'connected' || st
 type Running = () => { readonly turnId: TurnId } | undefined
 
 /** The forms of the page, sent through the link while it works and as forms when it does not. */
-function wireActions(link: ChatLink, mintId: () => MessageId, act: () => void, running: Running): void {
+function wireActions(link: Connection, mintId: () => MessageId, act: () => void, running: Running): void {
   const through = (form: HTMLFormElement, event: Event, send: () => boolean): void => {
-    if (link.view().status !== 'connected') return
+    if (viewOfLink(link.state).status !== 'connected') return
     try {
       if (!send()) return
       event.preventDefault()
@@ -131,11 +116,11 @@ function wireActions(link: ChatLink, mintId: () => MessageId, act: () => void, r
     const form = event.target
     if (!(form instanceof HTMLFormElement)) return
     const about = findIn(form, 'input[name=inReplyTo]', HTMLInputElement).value
-    const question = link.view().items.find((item) => item.kind === 'question' && item.messageId === about)
+    const question = viewOfLink(link.state).items.find((item) => item.kind === 'question' && item.messageId === about)
     if (question?.kind !== 'question') return
     through(form, event, () => {
       if (form.dataset['action'] === 'cancel') link.stop(question.turnId)
-      else link.send({ messageId: mintedOnce(form, mintId), text: question.text, inReplyTo: question.messageId })
+      else link.ask({ messageId: mintedOnce(form, mintId), text: question.text, inReplyTo: question.messageId })
       return true
     })
   })

@@ -8,6 +8,7 @@ import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } fr
 import { fill, type PageData } from '../protocol/page-data.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import { renderPage, type PageShell } from './page-shell.ts'
+import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
 import { ENGLISH } from './words.ts'
 
@@ -67,7 +68,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
         anotherWay: ENGLISH.chat.anotherWayText.split('{help}'),
         blank: BLANK,
-        pageData: dataBlock({ session: session.id, itemWords: ENGLISH.item, liveWords: ENGLISH.live, startHref: '/conversations' }),
+        pageData: dataBlock({ session: session.id, linkPath: LINK_PATH, itemWords: ENGLISH.item, liveWords: ENGLISH.live, startHref: '/conversations' }),
       })
     },
   }

@@ -95,6 +95,8 @@ export type LiveWords = v.InferOutput<typeof liveWordsSchema>
 
 export const pageDataSchema = v.object({
   session: v.pipe(v.string(), v.guard(isSessionId)),
+  /** Where the live link is, on the page's own origin. */
+  linkPath: v.string(),
   itemWords: itemWordsSchema,
   liveWords: liveWordsSchema,
   /** Where a form starts a new conversation, for one that has closed. */

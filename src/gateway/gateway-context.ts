@@ -10,6 +10,7 @@ import type { LEVELS } from '../protocol/protocol.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
+import type { AnswerBlocks } from './answer-blocks.ts'
 import type { Assets } from './assets.ts'
 import type { HelpPage } from './page-shell.ts'
 import type { VisitorSessions } from './visitor-sessions.ts'
@@ -76,6 +77,8 @@ export interface GatewayContext extends GatewayOptions {
   readonly sessions: VisitorSessions
   /** Who is asking. A request without a good cookie is a new visitor, and its answer sets the cookie. */
   visitorOf(request: Request): VisitorId
+  /** Rendered answers, one cache for pages and links. */
+  readonly blocks: AnswerBlocks
   /** The value of the hidden field `FORM_FIELDS.csrf`; every form post is checked for it before its handler runs. */
   csrfTokenOf(request: Request): string
   /** The nonce of this response's Content-Security-Policy, for `<script nonce>`. */

@@ -5,18 +5,24 @@
  */
 import type { Plugin, Server } from '@hapi/hapi'
 import { createAdmission } from './admission.ts'
+import { createAnswerBlocks } from './answer-blocks.ts'
 import { registerApi } from './api.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
 import { answerParserErrors, refuseMissingHost } from './listener.ts'
+import { registerLiveLink, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
+import { LINK_PATH } from './routes.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
+import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
 import { registerVisitors } from './visitor.ts'
 
 const SECRET_CHARS_MIN = 32
+/** WebSocket's own word for a fault of the server's. */
+const INTERNAL_ERROR = 1011
 
 const renderMinimalErrorPage: RenderErrorPage = (_request, page) => minimalErrorPage(page)
 
@@ -41,6 +47,7 @@ export const gateway: Plugin<GatewayOptions> = {
       ...options,
       admission,
       sessions: createVisitorSessions(options, admission),
+      blocks: createAnswerBlocks(),
       visitorOf: (request) => visitors.of(request),
       csrfTokenOf: (request) => tokens.make(visitors.of(request)),
       nonceOf,
@@ -51,6 +58,7 @@ export const gateway: Plugin<GatewayOptions> = {
       draining: drainSignal(server),
     }
     registerApi(server, context)
+    registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link))
     if (options.pages !== undefined) registerPages(server, context, options.pages)
   },
 }
@@ -60,4 +68,20 @@ function drainSignal(server: Server): AbortSignal {
   const controller = new AbortController()
   server.ext('onPreStop', () => controller.abort(new Error('the server is draining')))
   return controller.signal
+}
+
+/** Puts a session behind a socket. Frames that are not text were refused at the door. */
+function openSocketSession(context: GatewayContext, { socket, visitor, leaving }: OpenLink): void {
+  const session = new SocketSession({ context: { ...context, draining: leaving }, blocks: context.blocks, socket, visitor })
+  socket.on('message', (data, isBinary) => {
+    if (isBinary || !Buffer.isBuffer(data)) return
+    try {
+      session.received(data.toString())
+    } catch (cause) {
+      // A fault of ours costs this link, which comes back, and not the process with everybody else's.
+      context.events.requestFailed({ method: 'GET', route: LINK_PATH, status: 500, reference: '', cause })
+      socket.close(INTERNAL_ERROR)
+    }
+  })
+  socket.once('close', (code) => session.closed(code))
 }

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
 import type { VisitorId } from '../conversation/ids.ts'
 import { CONTROL_FRAMES_PER_MINUTE_MAX, FRAME_BYTES_MAX, LINKS_PER_ADDRESS_MAX } from '../conversation/limits.ts'
+import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
 import { createRecordedEvents, type RecordedEvents } from '../testing/recorded-events.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
@@ -58,6 +59,7 @@ async function createDoor(settings: Partial<GatewaySettings> = {}): Promise<Door
   const context = { settings: all, events, admission: createAdmission(clock), draining: drain.signal, clock }
   registerLiveLink(server, context, visitors, (link) => {
     links.push(link)
+    link.leaving.addEventListener('abort', () => link.socket.close(CLOSE_CODES.drain))
   })
   server.route({ method: 'GET', path: '/who', handler: (request) => visitors.of(request) })
   await server.start()

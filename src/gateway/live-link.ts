@@ -17,7 +17,6 @@ import {
   FRAME_CHUNKS_MAX,
   FRAME_FRAGMENTS_MAX,
 } from '../conversation/limits.ts'
-import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
 import type { Events } from '../telemetry/events.ts'
 import { takeToken, type Bucket } from './admission.ts'
@@ -33,6 +32,8 @@ import type { Visitors } from './visitor.ts'
 export interface OpenLink {
   readonly socket: WebSocket
   readonly visitor: VisitorId
+  /** Aborts when it is this link's turn to move to another server: say goodbye and close. */
+  readonly leaving: AbortSignal
 }
 
 /** Takes a socket over until it closes. Must not throw. */
@@ -90,7 +91,7 @@ export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admissio
 export function registerLiveLink(server: Server, context: LinkContext, visitors: Visitors, openSession: OpenSession): void {
   const { settings, events, admission, draining } = context
   const sockets = new WebSocketServer(SOCKET_OPTIONS)
-  const open = new Set<WebSocket>()
+  const open = new Map<WebSocket, AbortController>()
   const headers = securityHeaders(settings)
 
   const refuse = (socket: Duplex, refusal: Refusal): void => {
@@ -111,10 +112,11 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
     const renewed = await visitors.refresh(cookie)
     if (renewed !== undefined) renewals.set(request, renewed)
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      open.add(webSocket)
+      const leaving = new AbortController()
+      open.set(webSocket, leaving)
       webSocket.once('close', () => open.delete(webSocket))
       guard(webSocket, context)
-      openSession({ socket: webSocket, visitor })
+      openSession({ socket: webSocket, visitor, leaving: leaving.signal })
     })
   }
 
@@ -160,18 +162,17 @@ function guard(socket: WebSocket, { clock, events }: LinkContext): void {
 }
 
 /**
- * Resolves when every socket is closed: each is told in its turn that this server goes away, and ended when it says no goodbye.
+ * Resolves when every socket is closed: each is asked to leave in its turn, and ended when it says no goodbye.
  *
  * Runs before hapi stops listening, because hapi would cut the sockets off without a word.
  */
-async function drain(open: ReadonlySet<WebSocket>, { clock }: LinkContext): Promise<void> {
-  const closings = [...open].map(async (socket, index) => {
+async function drain(open: ReadonlyMap<WebSocket, AbortController>, { clock }: LinkContext): Promise<void> {
+  const closings = [...open].map(async ([socket, leaving], index) => {
     const { promise, resolve } = Promise.withResolvers<void>()
-    if (socket.readyState === socket.CLOSED) return
     socket.once('close', () => resolve())
     const afterMs = (index * 1000) / DRAIN_LINKS_PER_SECOND
     const cancels = [
-      clock.schedule(afterMs, () => socket.close(CLOSE_CODES.drain)),
+      clock.schedule(afterMs, () => leaving.abort(new Error('the server is draining'))),
       clock.schedule(afterMs + DRAIN_GOODBYE_MS, () => socket.terminate()),
     ]
     await promise

@@ -121,6 +121,10 @@ export const PAGE_WAIT_LOOK_MS = 100
 export const ANSWER_CACHE_CHARS_MAX = 4_000_000
 /** An SSE response ends by then, so that no proxy cuts it first. */
 export const EVENT_STREAM_MAX_MS = 55_000
+/** … and its connection is cut when the reader has not taken the end of it so long after. */
+export const EVENT_STREAM_GOODBYE_MS = 5_000
+/** What an SSE response holds ready beyond what the reader has taken. */
+export const EVENT_STREAM_BYTES_BUFFERED = 64 * 1024
 /** Messages one `GET messages` returns. */
 export const MESSAGES_PAGE_MAX = 200
 
@@ -138,3 +142,14 @@ export const GUIDANCE_PAGE_CHARS_MAX = ANSWER_MARKDOWN_CHARS_MAX
 export const GUIDANCE_HITS_MAX = 10
 /** Different words of a question that are looked for. */
 export const QUESTION_TERMS_MAX = 64
+
+/** The agent simulator: one message, in bytes (a question with all of its history fits) … */
+export const SIMULATOR_MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+/** … connections at once; turns counted one by one; steps of a script of faults; the body of a control request, in bytes … */
+export const SIMULATOR_CONNECTIONS_MAX = 2_000
+export const SIMULATOR_TURNS_MAX = 10_000
+export const SIMULATOR_SCRIPT_STEPS_MAX = 100
+export const SIMULATOR_BODY_BYTES_MAX = 64 * 1024
+/** … messages that are not of the form before a connection is closed; and how long closing may take. */
+export const SIMULATOR_STRIKES_MAX = 3
+export const SIMULATOR_CLOSE_MAX_MS = 1_000

@@ -30,7 +30,7 @@ async function browse(gateway: TestGateway, visitor: TestVisitor): Promise<Brows
   const frames: ServerFrame[] = []
   const closed = new Promise<number>((resolve) => socket.once('close', resolve))
   socket.on('message', (data) => {
-    for (const parsed of parseServerFrames(String(data))) {
+    for (const parsed of parseServerFrames(Buffer.isBuffer(data) ? data.toString() : '')) {
       if (!parsed.ok) throw new Error(parsed.problem)
       frames.push(parsed.frame)
     }

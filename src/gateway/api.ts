@@ -8,6 +8,7 @@ import { MESSAGES_PAGE_MAX } from '../conversation/limits.ts'
 import type { Session } from '../conversation-log/conversation-log.ts'
 import { QUEUED_NOTICE } from './error-words.ts'
 import { MessageNotFoundError, RequestError, ValidationError } from './errors.ts'
+import { followEvents } from './event-stream-route.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { checked, jsonBody, RAW_PAYLOAD } from './json-body.ts'
 import { listMessages } from './message-list.ts'
@@ -58,6 +59,7 @@ export function registerApi(server: Server, context: GatewayContext): void {
       ['GET', getMessages(context)],
     ],
     '/sessions/{session}/messages/{message}/stop': [['POST', stopMessage(context)]],
+    '/sessions/{session}/events': [['GET', followEvents(context)]],
     '/status': [['GET', getStatus(context)]],
   }
   for (const [path, handlers] of Object.entries(routes)) addRoute(server, `${ROOT}${path}`, handlers)

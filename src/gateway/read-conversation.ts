@@ -13,14 +13,18 @@ export interface ReadConversation {
 export const cursorOf = (logId: LogId, { head }: Conversation): Cursor | undefined => head && { logId, ...head }
 
 /**
- * Everything said in a session up to now, folded; bounded by `SESSION_ENTRIES_MAX`.
+ * Everything said in a session up to now, or up to the entry at `upTo`, folded; bounded by `SESSION_ENTRIES_MAX`.
  *
  * Reads in batches, so it may end later than it began; it is always the fold of a prefix. A log that is rolled back
  * between two batches is read again from its start.
  *
  * @throws LogError when the store fails
  */
-export async function readConversation(log: ConversationLog, session: SessionId): Promise<ReadConversation | 'gone'> {
+export async function readConversation(
+  log: ConversationLog,
+  session: SessionId,
+  upTo: number = Number.POSITIVE_INFINITY,
+): Promise<ReadConversation | 'gone'> {
   let conversation = EMPTY_CONVERSATION
   let cursor: Cursor | undefined
   for (;;) {
@@ -33,9 +37,12 @@ export async function readConversation(log: ConversationLog, session: SessionId)
         cursor = undefined
         break
       case 'entries':
-        conversation = fold(result.entries, conversation)
+        conversation = fold(
+          result.entries.filter(({ seq }) => seq <= upTo),
+          conversation,
+        )
         cursor = cursorOf(result.logId, conversation)
-        if (result.entries.length < READ_ENTRIES_MAX) return { conversation, cursor }
+        if (result.entries.length < READ_ENTRIES_MAX || (cursor?.seq ?? 0) >= upTo) return { conversation, cursor }
         break
     }
   }

@@ -1,0 +1,286 @@
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { describe, expect, test } from 'vitest'
+import { createMemoryLog } from '../conversation-log/memory-log.ts'
+import { LogError } from '../conversation-log/log-error.ts'
+import type { TurnBody } from '../conversation/entry.ts'
+import { mintMessageId, SERVER_DEVICE, type SessionId } from '../conversation/ids.ts'
+import { EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS, LINKS_PER_SESSION_MAX } from '../conversation/limits.ts'
+import { seededRandom } from '../testing/seeded-random.ts'
+import { createSimulatedClock } from '../testing/simulated-clock.ts'
+import { createTestGateway, TEST_HOST, type TestGateway, type TestVisitor } from '../testing/test-gateway.ts'
+
+/** An answer as it arrives over a real connection. */
+interface OpenStream extends AsyncDisposable {
+  readonly answer: IncomingMessage
+  /** Resolves with all text so far once it holds `what`. */
+  until(what: string): Promise<string>
+  /** Resolves with all text once the answer is whole. */
+  whole(): Promise<string>
+  leave(): void
+}
+
+interface Asking {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly query?: string
+  readonly method?: string
+}
+
+async function listening(): Promise<TestGateway> {
+  const gateway = await createTestGateway()
+  await gateway.server.start()
+  return gateway
+}
+
+async function open(gateway: TestGateway, visitor: TestVisitor, session: string, asking: Asking = {}): Promise<OpenStream> {
+  const sent = httpRequest({
+    host: '127.0.0.1',
+    port: Number(gateway.server.info.port),
+    method: asking.method ?? 'GET',
+    path: `/api/v1/sessions/${session}/events${asking.query ?? ''}`,
+    headers: { host: TEST_HOST, cookie: visitor.cookie, ...asking.headers },
+  })
+  sent.end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  answer.setEncoding('utf8')
+  let text = ''
+  const waiting = new Set<() => void>()
+  answer.on('data', (piece: string) => {
+    text += piece
+    for (const look of waiting) look()
+  })
+  const ended = once(answer, 'end')
+  // Whoever leaves early does not wait for the end.
+  ended.catch(() => undefined)
+  return {
+    answer,
+    async until(what) {
+      const { promise, resolve } = Promise.withResolvers<string>()
+      const look = (): void => {
+        if (text.includes(what)) resolve(text)
+      }
+      waiting.add(look)
+      look()
+      return promise.finally(() => waiting.delete(look))
+    },
+    async whole() {
+      await ended
+      return text
+    },
+    leave: () => void sent.destroy(),
+    async [Symbol.asyncDispose]() {
+      sent.on('error', () => undefined)
+      answer.on('error', () => undefined)
+      sent.destroy()
+    },
+  }
+}
+
+async function ask(visitor: TestVisitor, session: string, content: string): Promise<void> {
+  const { status } = await visitor.json('POST', `/api/v1/sessions/${session}/messages`, { content })
+  expect(status).toBe(200)
+}
+/** A question with the longest answer there can be, of characters that are long themselves. */
+async function answerAtLength(gateway: TestGateway, session: string): Promise<void> {
+  const question = { device: SERVER_DEVICE, number: undefined, text: 'Tell me everything.', inReplyTo: undefined }
+  const messageId = mintMessageId(0, (count) => crypto.getRandomValues(new Uint8Array(count)))
+  await gateway.log.ask(session as SessionId, { ...question, messageId })
+  const claimed = await gateway.claim()
+  const { turnId, fence } = claimed
+  const parts = Array.from({ length: 24 }, (_, index): TurnBody => {
+    return { kind: 'answer-part', turnId, attempt: 1, index, persona: undefined, text: `${'€'.repeat(8_000)}\n\n` }
+  })
+  await gateway.log.write(claimed, [{ kind: 'turn-started', turnId, attempt: 1, fence }, ...parts])
+  const end = { kind: 'turn-ended', turnId, attempt: 1, outcome: 'complete', reason: undefined } as const
+  await gateway.log.write(claimed, [{ ...end, parts: parts.length, chars: 24 * 8_002, sha256: '0'.repeat(64) }])
+}
+const idsIn = (text: string): readonly string[] => [...text.matchAll(/^id: (.+)$/gm)].map(([, id = '']) => id)
+
+describe('GET events', () => {
+  test('[H40][H48] shows the session, then what is asked and answered while it is open', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using stream = await open(gateway, visitor, session, { headers: { 'accept-encoding': 'gzip, deflate' } })
+    await stream.until('event: snapshot')
+    await ask(visitor, session, 'Where is my form?')
+    await stream.until('Where is my form?')
+    await gateway.answer('On the page for forms.')
+    expect(await stream.until('event: block')).toContain('"kind":"turn-ended"')
+    const { statusCode, headers } = stream.answer
+    expect({ statusCode, ...headers }).toMatchObject({
+      statusCode: 200,
+      'content-type': expect.stringMatching(/^text\/event-stream/),
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+      'x-content-type-options': 'nosniff',
+    })
+    expect(headers['content-encoding']).toBeUndefined()
+    expect(gateway.events.of('linkResumed')).toEqual(['snapshot'])
+  })
+
+  test('[H40] goes on after `Last-Event-ID`, which counts before `?after=`', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await ask(visitor, session, 'One?')
+    await using first = await open(gateway, visitor, session)
+    const [one = ''] = idsIn(await first.until('\nid: '))
+    await ask(visitor, session, 'Two?')
+    const [, two = ''] = idsIn(await first.until('Two?'))
+    await ask(visitor, session, 'Three?')
+    await using second = await open(gateway, visitor, session, { query: `?after=${one}` })
+    await using third = await open(gateway, visitor, session, { query: `?after=${one}`, headers: { 'last-event-id': two } })
+    const [afterOne, afterTwo] = await Promise.all([second.until('Three?'), third.until('Three?')])
+    expect([afterOne.includes('Two?'), afterTwo.includes('Two?'), afterTwo.includes('snapshot')]).toEqual([true, false, false])
+  })
+
+  test('[H41] takes a cursor away that cannot be, and refuses an address that names none', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using stream = await open(gateway, visitor, session, { headers: { 'last-event-id': 'nonsense' } })
+    expect(await stream.until('event: snapshot')).toContain('event: fork\nid: \ndata: {}\n\n')
+    const refused = await visitor.json('GET', `/api/v1/sessions/${session}/events?after=nonsense`)
+    expect([refused.status, Object(refused.body).error.details]).toEqual([400, [{ where: 'query.after', problem: 'must be a cursor' }]])
+  })
+
+  test('[H8][H40] is for the visitor only', async () => {
+    await using gateway = await listening()
+    const [visitor, other] = [gateway.visitor(), gateway.visitor()]
+    const session = await visitor.session()
+    await other.session()
+    const { status, body } = await other.json('GET', `/api/v1/sessions/${session}/events?after=nonsense`)
+    expect([status, Object(body).error.code]).toEqual([404, 'SESSION_NOT_FOUND'])
+  })
+
+  test('[H48] answers HEAD with the headers and holds nothing', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using stream = await open(gateway, visitor, session, { method: 'HEAD' })
+    expect([await stream.whole(), stream.answer.headers['content-type']]).toEqual(['', expect.stringMatching(/^text\/event-stream/)])
+    expect([gateway.clock.waiting, gateway.events.of('linkOpened')]).toEqual([0, []])
+  })
+})
+
+describe('a stream', () => {
+  test('[H43][H44] ends by itself after 55 seconds', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    await using stream = await open(gateway, visitor, await visitor.session())
+    await stream.until('event: snapshot')
+    await gateway.clock.advance(EVENT_STREAM_MAX_MS)
+    await stream.whole()
+    await gateway.clock.settle()
+    expect(gateway.clock.waiting).toBe(0)
+    expect(gateway.events.of('linkClosed')).toEqual([{ transport: 'sse', code: 200, heldMs: EVENT_STREAM_MAX_MS }])
+  })
+
+  test('[H44] leaves nothing behind when its reader leaves', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    // More than there are places at once.
+    for (let visit = 0; visit < LINKS_PER_SESSION_MAX * 2; visit += 1) {
+      await using stream = await open(gateway, visitor, session)
+      expect(stream.answer.statusCode).toBe(200)
+      await stream.until('event: snapshot')
+      const closed = gateway.events.next('linkClosed')
+      stream.leave()
+      await closed
+      await gateway.clock.settle()
+      expect(gateway.clock.waiting).toBe(0)
+    }
+  })
+
+  test('[H44] ends when the server drains, so that stopping does not wait for it', async () => {
+    const gateway = await listening()
+    const visitor = gateway.visitor()
+    await using stream = await open(gateway, visitor, await visitor.session())
+    await stream.until('event: snapshot')
+    await gateway.server.stop({ timeout: 10_000 })
+    expect(await stream.whole()).not.toContain('failed')
+    expect(gateway.clock.waiting).toBe(0)
+    await gateway[Symbol.asyncDispose]()
+  })
+
+  test('[H44] ends when its session is deleted', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using stream = await open(gateway, visitor, session)
+    await stream.until('event: snapshot')
+    await visitor.json('DELETE', `/api/v1/sessions/${session}`)
+    await gateway.clock.advance(15_000)
+    await stream.whole()
+    expect((await visitor.json('GET', `/api/v1/sessions/${session}/events`)).status).toBe(404)
+  })
+
+  test('[H45] whose reader takes nothing is cut', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    // More than the buffers of both ends of a connection hold.
+    for (let count = 0; count < 10; count += 1) await answerAtLength(gateway, session)
+    const sent = httpRequest({
+      host: '127.0.0.1',
+      port: Number(gateway.server.info.port),
+      path: `/api/v1/sessions/${session}/events`,
+      headers: { host: TEST_HOST, cookie: visitor.cookie },
+    })
+    sent.end()
+    sent.on('error', () => undefined)
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    answer.on('error', () => undefined)
+    const closed = gateway.events.next('linkClosed')
+    await gateway.clock.advance(EVENT_STREAM_MAX_MS + EVENT_STREAM_GOODBYE_MS - 1)
+    expect(gateway.events.of('linkClosed')).toEqual([])
+    await gateway.clock.advance(1)
+    await closed
+    expect(gateway.clock.waiting).toBe(0)
+    sent.destroy()
+  })
+
+  test('[H47] whose store fails says so in words of ours, with the reference of the log', async () => {
+    const clock = createSimulatedClock()
+    const chance = seededRandom(3)
+    const log = createMemoryLog({ clock, random: (count) => chance.bytes(count) })
+    const failures = [new LogError('unavailable', 'secret of the store'), new TypeError('secret of the code')]
+    await using gateway = await createTestGateway({}, { log: Object.assign(log, { read: () => Promise.reject(failures.shift()) }) })
+    await gateway.server.start()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using first = await open(gateway, visitor, session)
+    await using second = await open(gateway, visitor, session)
+    const texts = [await first.whole(), await second.whole()]
+    const said = texts.map((text) => JSON.parse(/event: failed\ndata: (.+)\n\n$/.exec(text)?.[1] ?? 'null') as { error: object })
+    const references = gateway.events.of('requestFailed').map(({ reference }) => reference)
+    expect(said.map(({ error }) => error)).toEqual([
+      { code: 'STORE_UNAVAILABLE', message: expect.any(String), isRetryable: true, reference: references[0] },
+      { code: 'UNKNOWN_ERROR', message: expect.any(String), isRetryable: true, reference: references[1] },
+    ])
+    expect(texts.join('')).not.toContain('secret')
+    expect(gateway.events.of('requestFailed').map(({ status, route }) => [status, route])).toEqual([
+      [503, '/api/v1/sessions/{session}/events'],
+      [500, '/api/v1/sessions/{session}/events'],
+    ])
+  })
+
+  test('[H49] beyond what a session may hold is refused, and taken again when one ends', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using streams = new AsyncDisposableStack()
+    const held = await Promise.all(Array.from({ length: LINKS_PER_SESSION_MAX }, () => open(gateway, visitor, session)))
+    for (const stream of held) streams.use(stream)
+    const refused = await visitor.json('GET', `/api/v1/sessions/${session}/events`)
+    expect([refused.status, refused.headers['retry-after'], Object(refused.body).error.code]).toEqual([429, '5', 'RATE_LIMITED'])
+    expect(gateway.events.of('linkRefused')).toEqual(['rate'])
+    const closed = gateway.events.next('linkClosed')
+    held[0]?.leave()
+    await closed
+    await using again = await open(gateway, visitor, session)
+    expect(again.answer.statusCode).toBe(200)
+  })
+})

@@ -1,0 +1,118 @@
+/**
+ * `GET /api/v1/sessions/{session}/events`: the event stream over HTTP. Holds a place among the live links while it lasts, and ends
+ * when the reader leaves, when the server drains, and before a proxy would cut it.
+ */
+import { Readable } from 'node:stream'
+import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
+import * as v from 'valibot'
+import { parseCursor, type Cursor, type SessionId } from '../conversation/ids.ts'
+import { EVENT_STREAM_BYTES_BUFFERED, EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS } from '../conversation/limits.ts'
+import { failureBody, failureOf } from './error-replies.ts'
+import { RateLimitError, RequestError, ValidationError } from './errors.ts'
+import { eventStream, formatEvent } from './event-stream.ts'
+import type { GatewayContext } from './gateway-context.ts'
+import { checked } from './json-body.ts'
+import { mintReference } from './reference.ts'
+import { routeTemplate } from './routes.ts'
+
+const RETRY_AFTER_MS = 5_000
+
+/** Reaches the reader as it is written: no cache, no compression, no proxy that gathers it. */
+const HEADERS = { 'cache-control': 'no-store', 'x-accel-buffering': 'no' } as const
+
+const eventsQuery = v.strictObject({ after: v.optional(v.string()) })
+
+export const followEvents =
+  (context: GatewayContext) =>
+  async (request: Request, h: ResponseToolkit): Promise<ResponseObject> => {
+    const session = await context.sessions.find(context.visitorOf(request), String(request.params['session']))
+    const after = standingOf(request)
+    const response = request.method === 'head' ? h.response() : h.response(openStream(context, request, { session: session.id, after }))
+    for (const [name, value] of Object.entries(HEADERS)) response.header(name, value)
+    return response.type('text/event-stream')
+  }
+
+/** The browser's own `Last-Event-ID` is newer than what the address says. */
+function standingOf(request: Request): Cursor | 'unknown' | undefined {
+  const { after } = checked({ ...request.query }, eventsQuery, 'query')
+  const header: unknown = request.headers['last-event-id']
+  if (typeof header === 'string' && header !== '') return parseCursor(header) ?? 'unknown'
+  if (after === undefined) return undefined
+  const cursor = parseCursor(after)
+  if (cursor === undefined) throw new ValidationError([{ where: 'query.after', problem: 'must be a cursor' }])
+  return cursor
+}
+
+interface Follow {
+  readonly session: SessionId
+  readonly after: Cursor | 'unknown' | undefined
+}
+
+/** The body of the answer. @throws RateLimitError | RequestError when there is no place for one more */
+function openStream(context: GatewayContext, request: Request, follow: Follow): Readable {
+  const { clock, events, draining } = context
+  const leave = takePlace(context, request, follow.session)
+  const openedAt = clock.monotonic()
+  events.linkOpened('sse')
+
+  const over = new AbortController()
+  const end = (): void => over.abort()
+  const { res } = request.raw
+  const cancels = [
+    clock.schedule(EVENT_STREAM_MAX_MS, end),
+    // A reader that takes nothing does not let the stream come to its end.
+    clock.schedule(EVENT_STREAM_MAX_MS + EVENT_STREAM_GOODBYE_MS, () => res.destroy()),
+  ]
+  draining.addEventListener('abort', end, { once: true })
+  const close = (): void => {
+    end()
+    leave()
+    for (const cancel of cancels) cancel()
+    draining.removeEventListener('abort', end)
+    events.linkClosed({ transport: 'sse', code: res.statusCode, heldMs: clock.monotonic() - openedAt })
+  }
+  if (draining.aborted) end()
+  // The reader may have left while its session was looked up.
+  if (res.destroyed) close()
+  else res.once('close', close)
+
+  const pieces = eventStream(context, { ...follow, signal: over.signal, onPositioned: events.linkResumed.bind(events) })
+  return Readable.from(orFailed(pieces, context, request), { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
+}
+
+function takePlace(context: GatewayContext, request: Request, session: SessionId): () => void {
+  const { admission, events } = context
+  const refuse = (reason: 'capacity' | 'rate'): Error => {
+    events.linkRefused(reason)
+    if (reason === 'rate') return new RateLimitError(RETRY_AFTER_MS)
+    return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(RETRY_AFTER_MS / 1000) } })
+  }
+  const ofAddress = admission.openLink(context.addressOf(request))
+  if (!ofAddress.ok) throw refuse(ofAddress.reason)
+  const ofSession = admission.joinSession(session)
+  if (ofSession.ok) {
+    return () => {
+      ofAddress.release()
+      ofSession.release()
+    }
+  }
+  ofAddress.release()
+  throw refuse(ofSession.reason)
+}
+
+/** The headers are gone by the time that a stream fails, so the failure is its last event. */
+async function* orFailed(
+  pieces: AsyncGenerator<string, void, void>,
+  context: GatewayContext,
+  request: Request,
+): AsyncGenerator<string, void, void> {
+  try {
+    yield* pieces
+  } catch (cause) {
+    const failure = failureOf(cause, 500)
+    const reference = mintReference(context.randomBytes)
+    context.events.requestFailed({ method: 'GET', route: routeTemplate(request), status: failure.status, reference, cause })
+    const code = failure.code === 'INTERNAL_ERROR' ? 'UNKNOWN_ERROR' : failure.code
+    yield formatEvent('failed', failureBody({ ...failure, code }, reference))
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * A session's log as server-sent events: the live link's twin, for networks that let no WebSocket through (PROTOCOL.md §10).
+ *
+ * Follows by pull: the log is read only when the reader has taken what it was given, and a bell only says that reading is worth
+ * while. What is sent was read from the log, so it is durable. It knows no HTTP; the route around it does.
+ */
+import type { ConversationLog } from '../conversation-log/conversation-log.ts'
+import type { Entry } from '../conversation/entry.ts'
+import { formatCursor, type Cursor, type LogId, type SessionId } from '../conversation/ids.ts'
+import { PING_INTERVAL_MS, READ_ENTRIES_MAX, RECONNECT_BASE_MS } from '../conversation/limits.ts'
+import type { BlockFrame } from '../protocol/protocol.ts'
+import type { Clock } from '../resilience/clock.ts'
+import type { AnswerBlocks } from './answer-blocks.ts'
+import type { ServiceLevel } from './gateway-context.ts'
+import { LinkBlocks } from './link-blocks.ts'
+import { readConversation } from './read-conversation.ts'
+import { snapshotWindow } from './snapshot-window.ts'
+
+export interface EventStreamPorts {
+  readonly log: ConversationLog
+  readonly clock: Clock
+  readonly level: () => ServiceLevel
+  readonly blocks: AnswerBlocks
+}
+
+export interface EventStreamRequest {
+  readonly session: SessionId
+  /** Where the reader stands; `unknown`: it names a place that cannot be on any log; `undefined`: it has nothing yet. */
+  readonly after: Cursor | 'unknown' | undefined
+  /** Ends the stream, without an error. */
+  readonly signal: AbortSignal
+  /** How the reader was found to stand; called once, unless the session is gone. */
+  readonly onPositioned: (how: 'resumed' | 'snapshot' | 'fork') => void
+}
+
+export const EVENT_STREAM_EVENTS = ['entry', 'block', 'snapshot', 'level', 'fork', 'failed'] as const
+export type EventName = (typeof EVENT_STREAM_EVENTS)[number]
+
+/**
+ * One event. `id` is the cursor to resume from when this event is the last that arrived: `undefined` leaves the one before it
+ * in force, and an empty one takes it away.
+ */
+export function formatEvent(event: EventName, data: object, id?: string): string {
+  const place = id === undefined ? '' : `id: ${id}\n`
+  return `event: ${event}\n${place}data: ${JSON.stringify(data)}\n\n`
+}
+
+const HEARTBEAT = ':\n\n'
+
+/** What the reader has been given. */
+type Standing =
+  | { readonly type: 'new' }
+  /** It stands on no place of this log. */
+  | { readonly type: 'lost' }
+  /** Everything up to the cursor; `undefined`: the whole of an empty log. */
+  | { readonly type: 'at'; readonly cursor: Cursor | undefined }
+
+/**
+ * The stream's text, in pieces of whole events. Ends when the session is gone or the signal aborts.
+ *
+ * @throws LogError when the store fails
+ */
+export async function* eventStream(ports: EventStreamPorts, request: EventStreamRequest): AsyncGenerator<string, void, void> {
+  const { log, clock } = ports
+  const { session, after, signal } = request
+  const blocks = new LinkBlocks(ports.blocks)
+  // Listens before the first read, so that nothing appended in between goes unnoticed.
+  const bell = listen(log, clock, session, signal)
+  try {
+    let level = ports.level()
+    yield `retry: ${RECONNECT_BASE_MS}\n\n${formatEvent('level', { level })}`
+    let standing = await standingOf(log, session, after, blocks)
+    let isPositioned = false
+    while (!signal.aborted && standing !== 'gone') {
+      bell.reset()
+      const step: Step | 'gone' = await readOn(log, session, standing, blocks)
+      if (step === 'gone') return
+      if (!isPositioned) request.onPositioned(step.how)
+      isPositioned = true
+      yield* step.pieces
+      standing = step.standing
+      if (level !== ports.level()) {
+        level = ports.level()
+        yield formatEvent('level', { level })
+      }
+      if (!step.isMore && (await bell.rung()) === 'silence') yield HEARTBEAT
+    }
+  } finally {
+    bell.stop()
+  }
+}
+
+async function standingOf(
+  log: ConversationLog,
+  session: SessionId,
+  after: EventStreamRequest['after'],
+  blocks: LinkBlocks,
+): Promise<Standing | 'gone'> {
+  if (after === undefined) return { type: 'new' }
+  if (after === 'unknown') return { type: 'lost' }
+  // Answers that go on after the cursor are rendered with what came before it.
+  const before = await readConversation(log, session, after.seq)
+  if (before === 'gone') return 'gone'
+  blocks.learn(before.conversation)
+  // Whether the cursor is on the log, reading on will tell.
+  return { type: 'at', cursor: after }
+}
+
+interface Step {
+  readonly how: 'resumed' | 'snapshot' | 'fork'
+  readonly pieces: Iterable<string>
+  /** Once all pieces have gone out. */
+  readonly standing: Standing
+  /** There may be more to read at once. */
+  readonly isMore: boolean
+}
+
+async function readOn(log: ConversationLog, session: SessionId, standing: Standing, blocks: LinkBlocks): Promise<Step | 'gone'> {
+  if (standing.type !== 'at') return showAnew(log, session, standing.type === 'lost' ? 'fork' : 'snapshot', blocks)
+  const read = await log.read(session, standing.cursor, READ_ENTRIES_MAX)
+  if (read.type === 'gone') return 'gone'
+  if (read.type === 'fork') return showAnew(log, session, 'fork', blocks)
+  const { logId, entries } = read
+  const last = entries.at(-1)
+  return {
+    how: 'resumed',
+    pieces: entryPieces(logId, entries, blocks),
+    standing: last === undefined ? standing : { type: 'at', cursor: { logId, seq: last.seq, id: last.id } },
+    isMore: entries.length === READ_ENTRIES_MAX,
+  }
+}
+
+/** One piece an entry, so that no more is rendered than the reader takes. */
+function* entryPieces(logId: LogId, entries: readonly Entry[], blocks: LinkBlocks): Generator<string, void, void> {
+  for (const entry of entries) {
+    const id = formatCursor({ logId, seq: entry.seq, id: entry.id })
+    yield [...withPlace([{ event: 'entry', data: entry }, ...blocks.after(entry).map(blockEvent)], id)].join('')
+  }
+}
+
+async function showAnew(log: ConversationLog, session: SessionId, how: 'snapshot' | 'fork', blocks: LinkBlocks): Promise<Step | 'gone'> {
+  const read = await readConversation(log, session)
+  if (read === 'gone') return 'gone'
+  const { conversation, cursor } = read
+  const { items, earlier } = snapshotWindow(conversation.items)
+  const snapshot: ServerEvent = { event: 'snapshot', data: { head: conversation.head, items, earlier } }
+  const shown = withPlace([snapshot, ...blocks.of(items).map(blockEvent)], cursor === undefined ? '' : formatCursor(cursor))
+  const pieces = how === 'fork' ? [formatEvent('fork', {}, ''), ...shown] : shown
+  return { how, pieces, standing: { type: 'at', cursor }, isMore: false }
+}
+
+interface ServerEvent {
+  readonly event: EventName
+  readonly data: object
+}
+
+const blockEvent = ({ type: event, ...data }: BlockFrame): ServerEvent => ({ event, data })
+
+/** Only the last event carries the place: who was cut off in between gets all of them again. */
+const withPlace = (events: readonly ServerEvent[], id: string): readonly string[] =>
+  events.map(({ event, data }, index) => formatEvent(event, data, index === events.length - 1 ? id : undefined))
+
+interface Bell {
+  /** Forgets that it rang. */
+  reset(): void
+  /** Resolves when it has rung since the last reset, when nothing was heard for a heartbeat, or when the signal aborts. */
+  rung(): Promise<'rung' | 'silence'>
+  stop(): void
+}
+
+function listen(log: ConversationLog, clock: Clock, session: SessionId, signal: AbortSignal): Bell {
+  let next = Promise.withResolvers<'rung' | 'silence'>()
+  const ring = (): void => next.resolve('rung')
+  const stopListening = log.onAppend(session, ring)
+  signal.addEventListener('abort', ring, { once: true })
+  return {
+    reset() {
+      next = Promise.withResolvers()
+      if (signal.aborted) ring()
+    },
+    async rung() {
+      const { promise, resolve } = next
+      const cancel = clock.schedule(PING_INTERVAL_MS, () => resolve('silence'))
+      const heard = await promise
+      cancel()
+      return heard
+    },
+    stop() {
+      stopListening()
+      signal.removeEventListener('abort', ring)
+    },
+  }
+}

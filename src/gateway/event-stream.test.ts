@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import type { ConversationLog, Session } from '../conversation-log/conversation-log.ts'
@@ -17,7 +19,7 @@ import { EVENT_STREAM_MAX_MS, PING_INTERVAL_MS, READ_ENTRIES_MAX } from '../conv
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from '../testing/simulated-clock.ts'
 import { createAnswerBlocks } from './answer-blocks.ts'
-import { eventStream, type EventStreamRequest } from './event-stream.ts'
+import { EVENT_STREAM_EVENTS, eventStream, type EventStreamRequest } from './event-stream.ts'
 import type { ServiceLevel } from './gateway-context.ts'
 
 const VISITOR = 'visitor-of-the-stream' as VisitorId
@@ -346,6 +348,13 @@ describe('a stream', () => {
     await expect(stream.text()).rejects.toBe(failure)
     expect(play.clock.waiting).toBe(0)
   })
+})
+
+test('[P6] PROTOCOL.md lists the events of a stream, and no others', () => {
+  const page = readFileSync(fileURLToPath(new URL('../../PROTOCOL.md', import.meta.url)), 'utf8')
+  const section = page.slice(page.indexOf('## 17. Server-sent events'))
+  const listed = [...section.matchAll(/^\| `(.+?)` \|/gm)].map(([, name = '']) => name)
+  expect(listed.toSorted()).toEqual([...EVENT_STREAM_EVENTS].toSorted())
 })
 
 /** The log with its methods as properties, so that a test can put others in their place. */

@@ -50,14 +50,30 @@ function pinnedVersion() {
   return asked.status === 0 ? asked.stdout.trim() : undefined
 }
 
+/**
+ * The search path without our own `node_modules`. npm puts that in front for its scripts, so this very process may be running
+ * the Node that an installation deletes before it brings it back: npm must run under another one.
+ */
+function pathOutside() {
+  const folders = (process.env['PATH'] ?? '').split(path.delimiter)
+  return folders.filter((folder) => !path.resolve(folder).startsWith(path.join(root, 'node_modules')))
+}
+
 function install() {
   process.stderr.write('Installing what package-lock.json lists (once; about a minute) …\n')
-  const options = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  const folders = pathOutside()
+  const options = {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, PATH: folders.join(path.delimiter) },
+    shell: process.platform === 'win32',
+  }
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
   const npm = process.env['npm_execpath'] ?? ''
+  const node = folders.map((folder) => path.join(folder, 'node')).find((file) => existsSync(file))
   // npm tells its scripts where it is; run by hand, it is on the path.
-  const result = /npm-cli\.[cm]?js$/.test(npm)
-    ? spawnSync(process.execPath, [npm, ...options], { cwd: root, stdio: ['ignore', 2, 2] })
-    : spawnSync('npm', options, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  const result =
+    /npm-cli\.[cm]?js$/.test(npm) && node !== undefined ? spawnSync(node, [npm, ...args], options) : spawnSync('npm', args, options)
   if (result.error !== undefined) giveUp(`npm could not be run (${result.error.message}). Install npm 10 or later, then try again.`)
   if (result.status !== 0) {
     giveUp(

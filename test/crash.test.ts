@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { ApiClient, type Message } from './api-client.ts'
 import { createHeldAgent } from './held-agent.ts'
-import { startServer, temporaryFolder } from './server-process.ts'
+import { startServer, startSimulator, temporaryFolder } from './server-process.ts'
 
 /** What a person would see of the conversation, in order. */
 const seen = (messages: readonly Message[]): readonly string[] =>
@@ -143,4 +143,70 @@ test('[O29] killed while questions come in, what was accepted is there, and what
   const all = (await person.messages(session)).filter(({ role }) => role === 'user').map(({ id }) => id)
   expect(all).toEqual([...ids])
   expect(all.toSorted()).toEqual(questions.map(({ id }) => id).toSorted())
+})
+
+const QUESTION = 'What happens to my question when the assistant is down?'
+
+test('[O30] when the agent is killed in the middle of an answer, the text stays and the person is told', async () => {
+  using folder = temporaryFolder()
+  const simulator = await startSimulator('--first-ms', '0', '--chunk-ms', '20')
+  await using server = await startServer({ dataDir: folder.path, agentUrl: simulator.url })
+  const person = new ApiClient(server.url)
+  const session = await person.createSession()
+  await person.ask(session, QUESTION)
+  const shown = await person.until(session, (messages) => messages.find(({ role, content }) => role === 'assistant' && content !== ''))
+  expect(await simulator.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' })
+
+  const messages = await person.until(session, (all) => (all.some(({ status }) => status === 'interrupted') ? all : undefined))
+  const [question, answer, ...rest] = messages
+  expect(rest).toEqual([])
+  expect(question).toMatchObject({ role: 'user', content: QUESTION, status: 'answered' })
+  expect(answer).toMatchObject({ role: 'assistant', status: 'interrupted', metadata: { reason: 'agent-broke-off', attempt: 1 } })
+  expect(answer?.content.startsWith(shown.content)).toBe(true)
+
+  const page = await person.request('GET', `/conversations/${session}`)
+  expect(page.status).toBe(200)
+  expect(page.body).toContain('This answer was cut off and is not complete.')
+  expect(page.body).toContain(QUESTION)
+})
+
+test('[O30] when the agent is back, the next question is answered', async () => {
+  using folder = temporaryFolder()
+  const first = await startSimulator('--first-ms', '0', '--chunk-ms', '20')
+  await using server = await startServer({ dataDir: folder.path, agentUrl: first.url })
+  const person = new ApiClient(server.url)
+  const session = await person.createSession()
+  await person.ask(session, QUESTION)
+  await person.until(session, (messages) => messages.find(({ role, content }) => role === 'assistant' && content !== ''))
+  await first.kill('SIGKILL')
+  await person.until(session, (messages) => messages.find(({ status }) => status === 'interrupted'))
+
+  await using second = await startSimulator('--first-ms', '0', '--chunk-ms', '0', '--port', new URL(first.url).port)
+  expect(second.url).toBe(first.url)
+  await person.ask(session, 'How do I keep a copy?')
+  const answer = await person.until(session, answered)
+  expect(answer.map(({ role, status }) => `${role} ${status}`)).toEqual([
+    'user answered',
+    'assistant interrupted',
+    'user answered',
+    'assistant complete',
+  ])
+})
+
+test('[O29] server and simulator killed together: after both are back the question ends with one answer', async () => {
+  using folder = temporaryFolder()
+  const agent = await startSimulator('--first-ms', '0', '--chunk-ms', '20')
+  const first = await startServer({ dataDir: folder.path, agentUrl: agent.url })
+  const person = new ApiClient(first.url)
+  const session = await person.createSession()
+  await person.ask(session, QUESTION)
+  const shown = await person.until(session, (messages) => messages.find(({ role, content }) => role === 'assistant' && content !== ''))
+  await Promise.all([first.kill('SIGKILL'), agent.kill('SIGKILL')])
+
+  await using newAgent = await startSimulator('--first-ms', '0', '--chunk-ms', '0')
+  await using second = await startServer({ dataDir: folder.path, agentUrl: newAgent.url })
+  person.moveTo(second.url)
+  const messages = await person.until(session, answered)
+  expect(messages.map(({ role, status }) => `${role} ${status}`)).toEqual(['user answered', 'assistant interrupted', 'assistant complete'])
+  expect(messages[1]?.content.startsWith(shown.content)).toBe(true)
 })

@@ -112,6 +112,20 @@ test.each([
   expect(calls).toEqual([expect.stringMatching(/^ci( |$)/)])
 })
 
+test('[O2] npm never runs under the Node that it is about to replace', () => {
+  installInto(clone, pinned)
+  rmSync(path.join(clone, 'node_modules/thing'), { recursive: true })
+  const seen = path.join(clone, 'npm-path')
+  pretendNpm(`fs.writeFileSync(${JSON.stringify(seen)}, process.env.PATH); process.exit(1)`)
+  // As npm starts its scripts: our own binaries first.
+  const binaries = path.join(clone, 'node_modules/.bin')
+  spawnSync(path.join(binaries, 'node'), ['scripts/bootstrap.mjs', 'scripts/hello.ts'], {
+    cwd: clone,
+    env: { ...process.env, npm_execpath: npm, PATH: `${binaries}${path.delimiter}${process.env['PATH'] ?? ''}` },
+  })
+  expect(readFileSync(seen, 'utf8').split(path.delimiter)).toEqual((process.env['PATH'] ?? '').split(path.delimiter))
+})
+
 test('[O3] a failing npm ends in one message that says what to do', () => {
   const { code, err, out } = run()
   expect({ code, out }).toEqual({ code: 1, out: '' })

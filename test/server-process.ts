@@ -35,6 +35,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
+export interface RunningSimulator extends RunningProcess {
+  /** What `AGENT_URL` must be. */
+  readonly url: string
+}
+
+/** Starts the agent simulator and waits until it listens. */
+export async function startSimulator(...flags: readonly string[]): Promise<RunningSimulator> {
+  const running = startProcess('src/agent-simulator/main.ts', { args: ['--port', '0', ...flags] })
+  return Object.assign(running, { url: await running.line((line) => /\bws:\/\/\S+/.exec(line)?.[0]) })
+}
+
 export interface TemporaryFolder extends Disposable {
   readonly path: string
 }

@@ -1,14 +1,15 @@
 /** What `npm start` runs: the script that starts simulator and server, as a tree of real processes. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { ApiClient } from './api-client.ts'
 import { createHeldAgent } from './held-agent.ts'
 import { onAction, startProcess, type RunningProcess } from './processes.ts'
 import { NO_AGENT, temporaryFolder } from './server-process.ts'
 
-/** The tree, as a terminal would hold it: one group that gets a Ctrl-C. */
+/** The script, in a group that gets a Ctrl-C as a terminal would give it. What comes before it (`npm-scripts.test.ts`) could install. */
 const npmStart = (dataDir: string, env: Readonly<Record<string, string>> = {}): RunningProcess =>
-  startProcess('scripts/bootstrap.mjs', {
-    args: ['scripts/start.ts'],
+  startProcess('scripts/start.ts', {
     env: { PORT: '0', SIMULATOR_PORT: '0', DATA_DIR: dataDir, ...env },
     isGroup: true,
   })
@@ -35,6 +36,8 @@ test('[O32] it starts both, an answer comes from the simulator, and Ctrl-C ends 
   expect(answer.content.length).toBeGreaterThan(20)
   expect(await isServed(simulator)).toBe(true)
 
+  // Once from the terminal, and once more from npm, which passes it on.
+  tree.signal('SIGINT')
   expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
   expect([await isServed(server), await isServed(simulator)]).toEqual([false, false])
 })
@@ -54,6 +57,32 @@ test('[O32] with an agent of its own no simulator is started', async () => {
   await using tree = npmStart(folder.path, { AGENT_URL: agent.url })
   await serverUrl(tree)
   expect(tree.lines.filter((line) => line.startsWith('simulator'))).toEqual([])
+  expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
+})
+
+test('[O32] killed without warning it leaves nothing running', async () => {
+  using folder = temporaryFolder()
+  await using agent = await createHeldAgent()
+  await using tree = npmStart(folder.path, { AGENT_URL: agent.url })
+  const server = await serverUrl(tree)
+  // The scripts are gone at once; what they started sees that and stops in order.
+  tree.signal('SIGKILL')
+  await tree.line(onAction('sys_shutdown'))
+  expect(await tree.exited).toEqual({ code: null, signal: 'SIGKILL' })
+  expect(await isServed(server)).toBe(false)
+})
+
+test('[O33] when the simulator ends the server goes on, and a line says how to start it again', async () => {
+  using folder = temporaryFolder()
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const address = other.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  await using tree = npmStart(folder.path, { SIMULATOR_PORT: String(port) })
+  const server = await serverUrl(tree)
+  other.close()
+  expect(tree.lines).toContain('To start it again: npm run simulator')
+  expect(await isServed(server)).toBe(true)
   expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
 })
 

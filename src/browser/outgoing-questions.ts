@@ -125,7 +125,7 @@ export function overdue(
   let most = 0
   const next = questions.map((question) => {
     const { state, messageId, number, text, inReplyTo } = question
-    if (state.status !== 'sending' || now - state.since < ACCEPT_TIMEOUT_MS) return question
+    if (state.status !== 'sending' || now < state.since + ACCEPT_TIMEOUT_MS) return question
     most = Math.max(most, state.tries)
     frames.push({ type: 'send', messageId, number, text, inReplyTo })
     return { ...question, state: { status: 'sending', since: now, tries: state.tries + 1 } as const }

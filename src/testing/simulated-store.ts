@@ -3,11 +3,13 @@
  * what was waiting does not, and an answer can be lost after its command was carried out.
  */
 import type { Entry } from '../conversation/entry.ts'
-import type { Cursor, SessionId } from '../conversation/ids.ts'
+import { mintMessageId, SERVER_DEVICE, type Cursor } from '../conversation/ids.ts'
+import type { NewSession } from '../conversation-log/conversation-log.ts'
 import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import { LogError } from '../conversation-log/log-error.ts'
-import { createMemoryStore, type MemoryStore } from '../conversation-log/memory-log.ts'
+import { createMemoryStore, type MemorySnapshot, type MemoryStore } from '../conversation-log/memory-log.ts'
 import { ringsOf, runCommand, type CommandName, type LogCommand, type ResultOf } from '../conversation-log/sync-log.ts'
+import type { PlantedBug } from './planted-bugs.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { World } from './world.ts'
 
@@ -20,8 +22,9 @@ export interface SimulatedStoreOptions {
   readonly random: SeededRandom
   /** Wall-clock milliseconds at the beginning of the world. */
   readonly epochMs: number
-  /** Told of every entry of `session` once it is durable. */
-  readonly session: SessionId
+  /** Made at once; told of every entry of it once it is durable. */
+  readonly session: NewSession
+  readonly bug: Pick<PlantedBug, 'acknowledgesEarly' | 'storesTwice'>
   onDurable(entry: Entry): void
   /** A doorbell: something was appended, or a turn may be claimable. */
   onRing(rings: { readonly appended: boolean; readonly work: boolean }): void
@@ -42,22 +45,27 @@ export class SimulatedStore {
   #slowUntil = 0
   #awayUntil = 0
   #told: Cursor | undefined
+  /** What a crash goes back to. */
+  #committed: MemorySnapshot
 
   constructor(options: SimulatedStoreOptions) {
     this.#options = options
     const { world, random, epochMs } = options
     this.#store = createMemoryStore(
-      { now: () => epochMs + world.now(), leaseNow: () => world.now(), random: (count) => random.bytes(count) },
+      { now: () => epochMs + Math.floor(world.now()), leaseNow: () => world.now(), random: (count) => random.bytes(count) },
       { durability: 'fsync' },
     )
+    this.#store.createSession(options.session)
+    this.#committed = this.#store.snapshot()
   }
 
   /** Carries out a command and answers once it is durable, unless the process dies before. */
   submit(command: LogCommand, reply: (answer: StoreAnswer) => void): void {
-    this.#waiting.push({ command, reply })
+    const { world, random, bug } = this.#options
+    if (bug.acknowledgesEarly === true) this.#answer([{ reply, answer: this.#run(command) }])
+    else this.#waiting.push({ command, reply })
     if (this.#isCommitPlanned) return
     this.#isCommitPlanned = true
-    const { world, random } = this.#options
     const takesMs = world.now() < this.#slowUntil ? random.between(200, 3000) : random.between(0, 4)
     world.after(takesMs, () => this.#commit())
   }
@@ -76,17 +84,24 @@ export class SimulatedStore {
   crash(): void {
     this.#owner += 1
     this.#waiting = []
+    this.#store.restore(this.#committed)
     this.#store.releaseAll()
   }
 
   #commit(): void {
-    const { world, random } = this.#options
     const batch = this.#waiting
-    const owner = this.#owner
     this.#waiting = []
     this.#isCommitPlanned = false
     const answers = batch.map(({ command, reply }) => ({ reply, answer: this.#run(command) }))
+    this.#committed = this.#store.snapshot()
     this.#tellDurable()
+    this.#answer(answers)
+  }
+
+  /** Answers take a moment, and are lost with the process they were meant for. */
+  #answer(answers: readonly { readonly reply: Waiting['reply']; readonly answer: StoreAnswer }[]): void {
+    const { world, random } = this.#options
+    const owner = this.#owner
     world.after(random.between(0, 3), () => {
       if (owner !== this.#owner) return
       for (const { reply, answer } of answers) reply(answer)
@@ -96,15 +111,32 @@ export class SimulatedStore {
   #run(command: LogCommand): StoreAnswer {
     const isAway = this.#options.world.now() < this.#awayUntil
     if (isAway && this.#options.random.happens(0.5)) return unavailable()
-    const result = runCommand(this.#store, command)
+    let result: ResultOf<CommandName>
+    try {
+      result = runCommand(this.#store, this.#options.bug.storesTwice === true ? this.#forgetful(command) : command)
+    } catch (cause) {
+      return { ok: false, error: new LogError('corrupt', 'the simulated store refused what breaks its rules', { cause }) }
+    }
     const rings = ringsOf(command, result)
     if (rings.session !== undefined || rings.work) this.#options.onRing({ appended: rings.session !== undefined, work: rings.work })
     return isAway ? unavailable() : { ok: true, result }
   }
 
+  /** The planted bug: a question that the store has is asked as if it were another. */
+  #forgetful(command: LogCommand): LogCommand {
+    if (command.name !== 'ask') return command
+    const [session, question] = command.args
+    const known = this.#store.read(session, undefined, READ_ENTRIES_MAX)
+    const isRepeat =
+      known.type === 'entries' && known.entries.some((entry) => entry.kind === 'message' && entry.messageId === question.messageId)
+    if (!isRepeat) return command
+    const messageId = mintMessageId(0, (count) => this.#options.random.bytes(count))
+    return { name: 'ask', args: [session, { ...question, messageId, device: SERVER_DEVICE, number: undefined }] }
+  }
+
   #tellDurable(): void {
     for (;;) {
-      const read = this.#store.read(this.#options.session, this.#told, READ_ENTRIES_MAX)
+      const read = this.#store.read(this.#options.session.id, this.#told, READ_ENTRIES_MAX)
       const last = read.type === 'entries' ? read.entries.at(-1) : undefined
       if (read.type !== 'entries' || last === undefined) return
       for (const entry of read.entries) this.#options.onDurable(entry)

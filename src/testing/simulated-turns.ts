@@ -21,6 +21,8 @@ export interface SimulatedTurnsOptions {
   readonly random: SeededRandom
   readonly epochMs: number
   readonly settings: TurnSettings
+  /** An owner found that the turn is not its own any more. */
+  leaseLost(): void
   /** Planted bugs of the simulation's own test: what a turn decided may be changed before it is done. */
   tamper(effects: readonly TurnEffect[]): readonly TurnEffect[]
 }
@@ -152,7 +154,7 @@ class SimulatedTurn {
         store.submit(
           { name: 'write', args: [effect.claim, effect.bodies] },
           process.bound((answer) => {
-            if (!answer.ok) this.event({ type: 'write-failed', isRetryable: true })
+            if (!answer.ok) this.event({ type: 'write-failed', isRetryable: answer.error.isRetryable })
             else this.event(isType(answer.result, 'written') ? { type: 'written' } : { type: 'fenced' })
           }),
         )
@@ -163,7 +165,7 @@ class SimulatedTurn {
           { name: 'renew', args: [effect.claim, this.#options.settings.leaseMs] },
           process.bound((answer) => {
             if (answer.ok) this.event({ type: 'renewed', fence, isHeld: answer.result === true })
-            else this.event({ type: 'renew-failed', fence, isRetryable: true })
+            else this.event({ type: 'renew-failed', fence, isRetryable: answer.error.isRetryable })
           }),
         )
         return
@@ -178,6 +180,8 @@ class SimulatedTurn {
         this.#cancelAgent()
         return
       case 'report':
+        // Another owner may ask again, so the checker must know that this one lost the turn.
+        if (effect.fact.type === 'fenced') this.#options.leaseLost()
     }
   }
 

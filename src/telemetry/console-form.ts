@@ -27,7 +27,12 @@ export function consoleForm(line: string): string {
     valueOf('log.logger').padEnd(16),
     valueOf('message'),
   ].join(' ')
-  const rest = [...values].filter(([name]) => !HIDDEN.has(name)).map(([name, value]) => `${name}=${value}`)
+  const rest = [...values]
+    .filter(([name]) => !HIDDEN.has(name))
+    .map(([name, value]) => (name === 'event.duration' ? `took=${milliseconds(value)}` : `${name}=${value}`))
   const stack = valueOf('error.stack_trace')
   return `${[head, ...rest].join('  ')}\n${stack === '' ? '' : `${stack}\n`}`
 }
+
+/** ECS counts durations in nanoseconds. */
+const milliseconds = (nanoseconds: string): string => `${Math.round(Number(nanoseconds) / 1e5) / 10}ms`

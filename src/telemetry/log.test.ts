@@ -77,10 +77,10 @@ test('[O15] the console form is one readable line, with the stack trace below it
     'event.reason': 'busy',
     'error.stack_trace': '    at x:1:2',
   })
-  log.write('app', 'info', 'The service has stopped.', {})
+  log.write('app', 'info', 'The service has stopped.', { 'event.duration': 4_948_923 })
   expect(lines).toEqual([
     '12:30:01.250 WARN  agent            The agent failed.  event.reason=busy\n    at x:1:2\n',
-    '12:30:01.250 INFO  app              The service has stopped.\n',
+    '12:30:01.250 INFO  app              The service has stopped.  took=4.9ms\n',
   ])
 })
 

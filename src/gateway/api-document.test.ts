@@ -20,6 +20,18 @@ async function happen(gateway: TestGateway, remark: string): Promise<void> {
 
 const pretty = (body: string): string => (body.startsWith('{') ? JSON.stringify(JSON.parse(body), null, 2) : body)
 
+/** The text of an answer; of a stream, as many events as are expected, or what came until it ended. */
+async function textOf(response: Response, expected: string, isStream: boolean): Promise<string> {
+  if (!isStream) return response.text()
+  const events = expected.split('\n\n').length
+  let text = ''
+  for await (const piece of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += piece
+    if (text.split('\n\n').length > events) break
+  }
+  return text.trimEnd()
+}
+
 async function run(gateway: TestGateway, jar: Map<string, string>, names: Names, step: Step & { readonly type: 'example' }): Promise<void> {
   const { request, answer } = step
   const response = await fetch(gateway.server.info.uri + names.inRun(request.path), {
@@ -38,7 +50,7 @@ async function run(gateway: TestGateway, jar: Map<string, string>, names: Names,
     Object.entries(answer.headers).map(([name, value]) => [name, names.learn(value, response.headers.get(name) ?? '')]),
   )
   const expected = pretty(answer.body)
-  const body = names.learn(expected, pretty(await response.text()))
+  const body = names.learn(expected, pretty(await textOf(response, answer.body, request.isStream)))
   expect({
     line: step.line,
     status: `${response.status} ${response.statusText}`,

@@ -28,8 +28,6 @@ export const serverOptions = (listener: Server, place: { readonly host: string; 
   // Failures are reported as events; hapi's own console output would repeat them with internals.
   debug: false,
   router: { stripTrailingSlash: true },
-  // A compressor gathers what it is given, and events must arrive as they are written.
-  mime: { override: { 'text/event-stream': { compressible: false } } },
   // A compressor would gather the events of a stream instead of letting each one through.
   mime: { override: { 'text/event-stream': { compressible: false } } },
   // Other services on the same domain set cookies, too; odd ones are theirs and must not break a request to us.

@@ -136,7 +136,7 @@ function withHeaders(answer: ResponseObject, failure: Failure): ResponseObject {
 }
 
 /** `Retry-After` counts whole seconds, and 0 would invite a loop. */
-export const retryAfterSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
+const retryAfterSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '')

@@ -40,7 +40,7 @@ export function createFormTokens(secret: string, randomBytes: RandomBytes): Form
 }
 
 /** Whether a request with these headers may come from one of our own pages. Without an `Origin` at all: no browser sent it, or no form. */
-export function isFromOurPages(headers: Readonly<Record<string, unknown>>, settings: Pick<GatewaySettings, 'publicOrigin'>): boolean {
+function isFromOurPages(headers: Readonly<Record<string, unknown>>, settings: Pick<GatewaySettings, 'publicOrigin'>): boolean {
   const { origin } = headers
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false

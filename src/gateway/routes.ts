@@ -1,6 +1,6 @@
 import type { Request } from '@hapi/hapi'
 
-export const API_PREFIX = '/api'
+const API_PREFIX = '/api'
 /** The live link; an upgrade anywhere else is refused. */
 export const LINK_PATH = '/ws'
 

@@ -108,7 +108,7 @@ export async function createTestGateway(
 }
 
 /** Start, one part and end, as the turn runner writes them. */
-export const wholeAnswer = ({ turnId, fence }: Claim, text: string, outcome: TurnOutcome): readonly TurnBody[] => [
+const wholeAnswer = ({ turnId, fence }: Claim, text: string, outcome: TurnOutcome): readonly TurnBody[] => [
   { kind: 'turn-started', turnId, attempt: 1, fence },
   { kind: 'answer-part', turnId, attempt: 1, index: 0, persona: undefined, text },
   {

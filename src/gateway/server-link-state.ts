@@ -68,6 +68,11 @@ export type ServerLink =
   | (Traffic & LiveLink & { readonly status: 'live' })
   | { readonly status: 'closed' }
 
+export type Open = Exclude<ServerLink, { readonly status: 'closed' }>
+export type Opening = Extract<ServerLink, { readonly status: 'opening' }>
+export type Positioning = Extract<ServerLink, { readonly status: 'positioning' }>
+export type Live = Extract<ServerLink, { readonly status: 'live' }>
+
 export type OpenResult =
   | { readonly type: 'opened'; readonly opened: OpenedSession }
   /** There is no such session, or it is somebody else's. */
@@ -87,6 +92,8 @@ export type FoldResult =
   | { readonly type: 'gone' }
   | { readonly type: 'failed' }
 
+export type ReadOutcome = ReadResult | { readonly type: 'failed' }
+
 /** `rate`: the session has asked its share for this minute. */
 export type AskedResult = AskResult | { readonly type: 'rate'; readonly retryAfterMs: number } | { readonly type: 'failed' }
 
@@ -95,7 +102,7 @@ export type LinkEvent =
   | { readonly type: 'frames'; readonly frames: readonly Parsed<ClientFrame>[] }
   /** These answer the effects `open`, `read`, `fold` and `ask`. */
   | { readonly type: 'opened'; readonly result: OpenResult }
-  | { readonly type: 'read'; readonly result: ReadResult | { readonly type: 'failed' } }
+  | { readonly type: 'read'; readonly result: ReadOutcome }
   | { readonly type: 'folded'; readonly result: FoldResult }
   | { readonly type: 'asked'; readonly messageId: MessageId; readonly result: AskedResult }
   /** The session's doorbell. */

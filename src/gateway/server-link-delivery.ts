@@ -1,0 +1,63 @@
+/**
+ * Following the log for a browser that is live: one read at a time, from the link's own cursor, while the browser takes what it is
+ * given. Pure.
+ */
+import { READ_ENTRIES_MAX, SEND_BUFFER_CHECK_MS, SEND_BUFFER_PAUSE_BYTES, SLOW_READER_MAX_MS } from '../conversation/limits.ts'
+import { goodbye, NONE, send } from './server-link-effects.ts'
+import type { Delivery, Live, LinkContext, LinkEffect, LinkStep, ReadOutcome } from './server-link-state.ts'
+
+const STORE_RETRY_MS = 250
+const STORE_RETRY_MAX_MS = 5_000
+
+export const IDLE: Delivery = { status: 'idle' }
+
+/** What the log has after the link's cursor. */
+export function onReadLive(link: Live, result: ReadOutcome, ctx: LinkContext): LinkStep {
+  switch (result.type) {
+    case 'gone':
+      return goodbye('sessionGone')
+    case 'failed':
+      return [{ ...link, delivery: retrying(link.delivery, 'reading', ctx) }, NONE]
+    case 'fork':
+      return [{ ...link, delivery: { status: 'folding', failures: 0 } }, [{ type: 'fold' }]]
+    case 'entries': {
+      const { entries, head, settled, logId } = result
+      const last = entries.at(-1)
+      const cursor = last === undefined ? link.cursor : { logId, seq: last.seq, id: last.id }
+      const isDirty = link.isDirty || entries.length === READ_ENTRIES_MAX
+      return [{ ...link, delivery: IDLE, cursor, head, settled, isDirty }, entries.length > 0 ? [{ type: 'deliver', entries }] : NONE]
+    }
+  }
+}
+
+/** Reads on when there may be something and the browser can take it. */
+export function pull(link: Live, effects: readonly LinkEffect[], ctx: LinkContext): LinkStep {
+  if (link.delivery.status !== 'idle' || !link.isDirty) return [link, effects]
+  if (ctx.buffered >= SEND_BUFFER_PAUSE_BYTES) {
+    const paused: Delivery = { status: 'paused', since: ctx.now, buffered: ctx.buffered, checkAt: ctx.now + SEND_BUFFER_CHECK_MS }
+    return [{ ...link, delivery: paused }, effects]
+  }
+  return [{ ...link, isDirty: false, delivery: { status: 'reading', failures: 0 } }, [...effects, { type: 'read', after: link.cursor }]]
+}
+
+/** The store failed: the same again after a growing pause. */
+export function retrying(delivery: Delivery, what: 'reading' | 'folding', ctx: LinkContext): Delivery {
+  const failures = ('failures' in delivery ? delivery.failures : 0) + 1
+  return { status: 'retrying', failures, at: ctx.now + Math.min(STORE_RETRY_MAX_MS, STORE_RETRY_MS * 2 ** (failures - 1)), what }
+}
+
+/** A heartbeat that says where the log stands. */
+export function ping(link: Live): LinkStep {
+  const n = link.pings + 1
+  return [{ ...link, pings: n }, [send({ type: 'ping', n, head: link.head, settled: link.settled })]]
+}
+
+/** Looks at a slow reader again. */
+export function onPaused(link: Live, delivery: Delivery & { readonly status: 'paused' }, ctx: LinkContext): LinkStep {
+  if (ctx.buffered < SEND_BUFFER_PAUSE_BYTES) return [{ ...link, delivery: IDLE }, NONE]
+  const checkAt = ctx.now + SEND_BUFFER_CHECK_MS
+  if (ctx.buffered < delivery.buffered)
+    return [{ ...link, delivery: { status: 'paused', since: ctx.now, buffered: ctx.buffered, checkAt } }, NONE]
+  if (ctx.now - delivery.since >= SLOW_READER_MAX_MS) return goodbye('slow')
+  return [{ ...link, delivery: { ...delivery, checkAt } }, NONE]
+}

@@ -45,7 +45,10 @@ export interface OpenLink {
   readonly moveAt: number | undefined
   /** Where the view stood at the last ping that named a later head. */
   readonly behindAt: number | undefined
+  /** Questions that may be on their way at once, as the server allows … */
   readonly maxInFlight: number
+  /** … and now: one after the server asked to wait, doubling with each it takes. */
+  readonly window: number
 }
 
 export interface ClientLink {

@@ -260,9 +260,9 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
     case 'block':
       return [{ ...client, view: addBlock(client.view, frame) }, NONE]
     case 'accepted':
-      return [onAccepted(client, frame), NONE]
+      return [onAccepted(client, link, frame), NONE]
     case 'rejected':
-      return onRejected(client, frame, ctx)
+      return onRejected(client, link, frame, ctx)
     case 'ping':
       return onPing(client, link, frame, ctx)
     case 'level':
@@ -276,6 +276,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
   const { link } = client
   if (link.status !== 'greeting' && link.status !== 'open') return [client, NONE]
   const isFork = frame.outcome === 'fork'
+  const maxInFlight = Math.max(1, Math.min(frame.maxInFlight, SENDS_IN_FLIGHT_MAX))
   const open: OpenLink = {
     status: 'open',
     failures: link.failures,
@@ -286,7 +287,8 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     probeBy: undefined,
     moveAt: undefined,
     behindAt: undefined,
-    maxInFlight: Math.max(1, Math.min(frame.maxInFlight, SENDS_IN_FLIGHT_MAX)),
+    maxInFlight,
+    window: maxInFlight,
   }
   const { durability, level, reconnect, settled, logId } = frame
   return [
@@ -323,9 +325,10 @@ function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'en
   }
 }
 
-function onAccepted(client: ClientLink, { messageId, seq }: Extract<ServerFrame, { type: 'accepted' }>): ClientLink {
+function onAccepted(client: ClientLink, link: OpenLink, { messageId, seq }: Extract<ServerFrame, { type: 'accepted' }>): ClientLink {
   const settled = client.durability === 'fsync' ? Math.max(client.settled, seq) : client.settled
-  return shown({ ...client, settled, questions: accept(client.questions, messageId, seq) })
+  const window = Math.min(link.window * 2, link.maxInFlight)
+  return shown({ ...client, link: { ...link, window }, settled, questions: accept(client.questions, messageId, seq) })
 }
 
 /** Forgets the questions that the log shows and that survive without this page. */
@@ -335,7 +338,9 @@ function shown(client: ClientLink): ClientLink {
   return { ...client, settled, questions }
 }
 
-function onRejected(client: ClientLink, frame: Extract<ServerFrame, { type: 'rejected' }>, ctx: ClientContext): ClientStep {
+type RejectedFrame = Extract<ServerFrame, { type: 'rejected' }>
+
+function onRejected(client: ClientLink, link: OpenLink, frame: RejectedFrame, ctx: ClientContext): ClientStep {
   const { messageId, code, retryAfterMs, expectedNumber } = frame
   if (code === 'order') return onOrder(client, expectedNumber ?? 1, ctx)
   if (!frame.temporary) {
@@ -344,7 +349,9 @@ function onRejected(client: ClientLink, frame: Extract<ServerFrame, { type: 'rej
   }
   // Spread, so that a crowd that was told the same time does not come back as one.
   const waitMs = (retryAfterMs ?? client.reconnect.baseMs) * (1 + 0.2 * ctx.chance())
-  return [{ ...client, questions: postpone(client.questions, messageId, ctx.now + waitMs, code) }, NONE]
+  const questions = postpone(client.questions, messageId, ctx.now + waitMs, code)
+  // One at a time from now on: those behind it would only be refused too, and asking costs a share of the link's frames.
+  return [{ ...client, link: { ...link, window: 1 }, questions }, NONE]
 }
 
 /** The log expects another number of this device. */
@@ -391,7 +398,7 @@ function onAsk(client: ClientLink, event: Extract<ClientEvent, { type: 'ask' }>,
 function pump(client: ClientLink, effects: readonly ClientEffect[], ctx: ClientContext): ClientStep {
   const { link } = client
   if (link.status !== 'open' || link.awaitsSnapshot) return [client, effects]
-  const { questions, frames } = due(client.questions, ctx.now, link.maxInFlight)
+  const { questions, frames } = due(client.questions, ctx.now, link.window)
   if (frames.length === 0) return [client, effects]
   return [{ ...client, questions }, [...effects, sendOn(link, ...frames)]]
 }

@@ -70,9 +70,9 @@ export const SEND_BUFFER_CHECK_MS = 250
 export const SLOW_READER_MAX_MS = 30_000
 /** Frames that do not parse before the link is closed for good. */
 export const FRAME_STRIKES_MAX = 3
-/** Frames one link may send in a minute, and how many of them at once. */
+/** Frames one link may send in a minute, and how many of them at once: twice what a page may hold when it comes back. */
 export const FRAMES_PER_MINUTE_MAX = 60
-export const FRAMES_BURST_MAX = 20
+export const FRAMES_BURST_MAX = 40
 /** Questions one session may ask in a minute. */
 export const QUESTIONS_PER_MINUTE_MAX = 15
 /** Live links: of one session, of one address, of the process. */

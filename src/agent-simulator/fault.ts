@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot'
 import { SIMULATOR_SCRIPT_STEPS_MAX } from '../conversation/limits.ts'
+import { expectationOf } from './expectation.ts'
 
 const MS_MAX = 3_600_000
 const COUNT_MAX = 1_000_000
@@ -101,23 +102,16 @@ export function parsePlan(value: unknown): PlanResult {
   return { ok: false, problems: [{ path: `script.${endless}`, problem: 'needs "count" or "ms": without either it never ends' }] }
 }
 
-const problemOf = (issue: v.BaseIssue<unknown>): Problem => ({
-  path: v.getDotPath(issue) ?? '',
-  problem: issue.expected === 'never' ? 'is not a setting of this fault' : `must be ${expectationOf(issue)}`,
-})
+const problemOf = (issue: v.BaseIssue<unknown>): Problem => ({ path: v.getDotPath(issue) ?? '', problem: problemIn(issue) })
 
-/** Never repeats the input. */
-function expectationOf({ type, expected, requirement }: v.BaseIssue<unknown>): string {
-  if (type === 'integer') return 'a whole number'
-  if (type === 'min_length' || type === 'max_length') return `a list of 1 to ${SIMULATOR_SCRIPT_STEPS_MAX} steps`
-  if (type === 'min_value') return `${String(requirement)} or more`
-  if (type === 'max_value') return `${String(requirement)} or less`
-  const words: Readonly<Record<string, string>> = { Array: 'a list', Object: 'an object', boolean: 'true or false' }
-  if (expected === null) return 'something else'
-  // A choice is written as ("one" | "other").
-  const choice = /^\((.+)\)$/.exec(expected)?.[1]
-  return choice === undefined ? (words[expected] ?? expected) : `one of ${choice.replaceAll('"', '').replaceAll(' | ', ', ')}`
+function problemIn(issue: v.BaseIssue<unknown>): string {
+  if (issue.expected === 'never') return 'is not a setting of this fault'
+  if (issue.input === undefined) return 'is missing'
+  return `must be ${isStepList(issue) ? STEP_LIST : expectationOf(issue)}`
 }
+
+const STEP_LIST = `a list of 1 to ${SIMULATOR_SCRIPT_STEPS_MAX} steps`
+const isStepList = ({ type }: v.BaseIssue<unknown>): boolean => type === 'min_length' || type === 'max_length'
 
 /** The plan in text: steps `name key=value …`, separated by commas or line ends; a last `repeat` makes it begin again. */
 export function parsePlanText(text: string): PlanResult {

@@ -49,7 +49,7 @@ export interface FaultState {
   readonly window: { readonly start: number; readonly used: number } | undefined
 }
 
-export const NORMAL: Step = { fault: 'normal', rate: 1 }
+const NORMAL: Step = { fault: 'normal', rate: 1 }
 const PASS: Decision = { type: 'pass' }
 const GONE_STATUS = 503
 

@@ -4,6 +4,7 @@
  * Written from the document alone and sharing nothing with the service's own adapter, so that a misreading on either side shows.
  */
 import * as v from 'valibot'
+import { expectationOf } from './expectation.ts'
 
 const ID_CHARS_MAX = 200
 const id = v.pipe(v.string(), v.minLength(1), v.maxLength(ID_CHARS_MAX))
@@ -49,7 +50,7 @@ export function readMessage(text: string): Reading {
   const wrong = (issues: readonly [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): Reading => {
     const [issue] = issues
     const where = v.getDotPath(issue) ?? 'the message'
-    const problem = issue.input === undefined ? `${where} is missing` : `${where} must be ${issue.expected ?? 'something else'}`
+    const problem = issue.input === undefined ? `${where} is missing` : `${where} must be ${expectationOf(issue)}`
     return { ok: false, problem, id: known.success ? known.output.id : undefined }
   }
   const type = v.safeParse(typeSchema, value)

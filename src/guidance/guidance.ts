@@ -63,7 +63,7 @@ export async function loadGuidance(folder: string): Promise<Guidance> {
 }
 
 /** Guidance over pages that are there already. */
-export function createGuidance(unordered: readonly GuidancePage[]): Guidance {
+function createGuidance(unordered: readonly GuidancePage[]): Guidance {
   const pages = unordered.toSorted(byPlace)
   const bySlug = new Map(pages.map((page) => [page.slug, page]))
   const index = createSearchIndex(pages.map(searchable))

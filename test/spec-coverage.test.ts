@@ -5,9 +5,9 @@ import { expect, test } from 'vitest'
 
 const root = path.resolve(import.meta.dirname, '..')
 const RULE_ITEM = /^- \*\*\[([A-Z]+\d+)\]\*\* (.+)$/gm
-/** Where a title can stand: after the name of the function, after the table of an each, and on a line of its own after either. */
+/** A first argument with others behind it, after the name of the function or after the table of an each. */
 const TITLE =
-  /(?:\b(?:test|it)(?:\.(?:only|skip|fails|concurrent|sequential))?\(|\)\()\s*(?<quote>['"`])(?<title>(?:\\.|(?!\k<quote>).)*)/gs
+  /(?:\b(?:test|it)(?:\.(?:only|skip|fails|concurrent|sequential))?\(|\)\()\s*(?<quote>['"`])(?<title>(?:\\.|(?!\k<quote>).)*)\k<quote>\s*,/gs
 const DISABLED = /\b(?:test|it|describe)\.(?:only|skip|todo|skipIf|runIf)\b/
 const RULES_IN_FRONT = /^(?:\[[A-Z]+\d+\])+ \S/
 

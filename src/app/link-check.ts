@@ -7,8 +7,8 @@ import { WebSocket } from 'ws'
 import { LINK_PATH } from '../gateway/routes.ts'
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
 
-/** Any answer of the API to a visitor without a cookie sets one; this one touches nothing but the visitor's own list. */
-const COOKIE_PATH = '/api/v1/sessions'
+/** The start page greets a new visitor with a cookie, and comes up whatever the store does. */
+const COOKIE_PATH = '/'
 
 export interface LinkPlace {
   /** Where the server listens. */

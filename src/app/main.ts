@@ -6,17 +6,15 @@
  */
 import packageJson from '../../package.json' with { type: 'json' }
 import { ChatServiceError } from '../chat-service-error.ts'
-import { readConfig, type Config } from './config.ts'
+import { readConfig } from './config.ts'
 import { createPorts } from './ports.ts'
 import { startService, type Service } from './service.ts'
-import { signalMeaning } from './shutdown.ts'
-import { StartError } from './start-error.ts'
+import { signalMeaning, StopTooSlowError } from './shutdown.ts'
 
 /** What stopping may take beyond the time that running answers are given; then the process ends as it is. */
 const STOP_LIMIT_MS = 10_000
 
 const ports = createPorts()
-const print = (text: string): void => ports.writeLine(`${text}\n`)
 
 /** One message, for the person who started it; a stack only where nobody foresaw what happened. */
 function fail(error: unknown): never {
@@ -26,57 +24,37 @@ function fail(error: unknown): never {
   process.exit(1)
 }
 
-async function start(config: Config): Promise<Service> {
-  try {
-    return await startService(config, ports, packageJson.version)
-  } catch (error) {
-    return fail(error)
-  }
-}
-
-function readEnvironment(): Config {
-  try {
-    return readConfig(process.env)
-  } catch (error) {
-    return fail(error)
-  }
-}
-
 /** The few lines a person wants to see. */
-function introduce(service: Service): void {
-  print(
-    [
-      '',
-      `  ${packageJson.name} ${packageJson.version}`,
-      `  Open     ${config.publicOrigin ?? service.url.replace('127.0.0.1', 'localhost')}`,
-      `  Store    ${service.facts.store}`,
-      `  Agent    ${service.facts.agent}`,
-      `  Level    ${service.facts.level}`,
-      '  Stop     Ctrl-C',
-      '',
-    ].join('\n'),
-  )
+function introduce({ url, facts }: Service, publicOrigin: string | undefined): void {
+  const lines = [
+    `${packageJson.name} ${packageJson.version}`,
+    `Open     ${publicOrigin ?? url.replace('127.0.0.1', 'localhost')}`,
+    `Store    ${facts.store}`,
+    `Agent    ${facts.agent}`,
+    `Level    ${facts.level}`,
+    'Stop     Ctrl-C',
+  ]
+  ports.writeLine(`\n${lines.map((line) => `  ${line}\n`).join('')}\n`)
 }
 
-const config = readEnvironment()
-const service = await start(config)
-if (config.environment === 'development') introduce(service)
-
+/** What runs, once it runs. */
+let running: { readonly service: Service; readonly drainMs: number } | undefined
 let stoppingSince: number | undefined
 
-async function stop(): Promise<void> {
-  const callOff = ports.clock.schedule(config.drainMs + STOP_LIMIT_MS, () => {
-    service.events.serviceCrashed(new StartError(`Stopping took longer than ${config.drainMs + STOP_LIMIT_MS} ms.`))
-    process.exit(1)
-  })
-  await service.stop()
-  callOff()
-  process.exit(0)
+function crash(cause: unknown): never {
+  if (running === undefined) fail(cause)
+  running.service.events.serviceCrashed(cause)
+  process.exit(1)
 }
 
-function crash(cause: unknown): never {
-  service.events.serviceCrashed(cause)
-  process.exit(1)
+async function stop(): Promise<void> {
+  // While it still starts there is nothing to wait for: what was stored is safe however the process ends.
+  if (running === undefined) process.exit(0)
+  const limitMs = running.drainMs + STOP_LIMIT_MS
+  const callOff = ports.clock.schedule(limitMs, () => crash(new StopTooSlowError(limitMs)))
+  await running.service.stop()
+  callOff()
+  process.exit(0)
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -92,4 +70,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 // After an error that nobody expected, nothing that is in memory can be relied on; what is in the log can.
 process.on('uncaughtException', crash)
 process.on('unhandledRejection', crash)
-void service.broken.then(crash)
+
+try {
+  const config = readConfig(process.env)
+  const service = await startService(config, ports, packageJson.version)
+  running = { service, drainMs: config.drainMs }
+  void service.broken.then(crash)
+  if (config.environment === 'development') introduce(service, config.publicOrigin)
+} catch (error) {
+  fail(error)
+}

@@ -3,6 +3,8 @@
  * it, which each pass it on. So signals that come together are one, and only a later one means "now".
  */
 
+import { ChatServiceError } from '../chat-service-error.ts'
+
 /** Signals within this time of the first are the same Ctrl-C. */
 export const SAME_SIGNAL_MS = 500
 
@@ -12,4 +14,13 @@ export type SignalMeaning = 'stop' | 'same' | 'now'
 export function signalMeaning(firstAt: number | undefined, now: number): SignalMeaning {
   if (firstAt === undefined) return 'stop'
   return now - firstAt < SAME_SIGNAL_MS ? 'same' : 'now'
+}
+
+/** Something did not end in the time it has; the process ends without it. Not retryable: it is the end. */
+export class StopTooSlowError extends ChatServiceError {
+  override name = 'StopTooSlowError'
+
+  constructor(limitMs: number) {
+    super(`stopping took longer than ${limitMs} ms`, { code: 'STOP_TOO_SLOW', statusCode: 500, isRetryable: false })
+  }
 }

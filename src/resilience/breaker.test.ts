@@ -56,6 +56,14 @@ test('[R6] open, it runs nothing and says who is away and for how long, with an 
   }
 })
 
+test('[R6] a refusal carries no stack, and other errors keep theirs', async () => {
+  const world = bench()
+  await trip(world)
+  const refusal = await errorOf(world.breaker.execute(() => 1))
+  expect(refusal instanceof Error ? refusal.stack : undefined).toBe('CircuitBreakerOpenError: ai-agent: circuit breaker is open')
+  expect(new Error('later').stack).toContain('breaker.test')
+})
+
 test('[R7] it lets a call through at resetTimeout and not before, whatever the wall clock does', async () => {
   const world = bench()
   await trip(world)

@@ -10,7 +10,7 @@ import { type Clock } from './clock.ts'
 import { withTimeLimit } from './deadline.ts'
 import { createHook, type Hook } from './hook.ts'
 import { tally, type Tally } from './outcome-window.ts'
-import { refuseFaults, ResilienceError } from './resilience-error.ts'
+import { refuseFaults, ResilienceError, withoutStack } from './resilience-error.ts'
 
 /**
  * The breaker let no call through. Retryable in the sense of the API (later, the same request may succeed); our own
@@ -163,7 +163,7 @@ class CircuitBreaker implements Breaker {
       if (effect.type === 'admit') return effect.ticket
       if (effect.type === 'refuse') {
         this.#reject(effect.reason, effect.retryAfterMs)
-        throw new CircuitBreakerOpenError(this.name, effect.reason, effect.retryAfterMs)
+        throw withoutStack(() => new CircuitBreakerOpenError(this.name, effect.reason, effect.retryAfterMs))
       }
     }
     throw new Error('[breaker-1] asking gives a ticket or a refusal')
@@ -171,9 +171,11 @@ class CircuitBreaker implements Breaker {
 
   #settle(ticket: number, outcome: Outcome, startedAt: number, error: unknown): void {
     this.#counts[outcome] += 1
-    const tookMs = this.#isTimed ? this.#clock.monotonic() - startedAt : 0
+    // A success counts in a count window whatever the time, and closes a half-open breaker likewise.
+    const now = this.#isTimed || outcome !== 'success' || this.rules.window.type === 'time' ? this.#clock.monotonic() : 0
+    const tookMs = this.#isTimed ? now - startedAt : 0
     if (this.#hook.isHeard) this.#report(outcome, tookMs, this.#isStale(ticket), error)
-    this.#apply({ type: 'settled', ticket, outcome, tookMs })
+    this.#apply({ type: 'settled', ticket, outcome, tookMs }, now)
   }
 
   #report(outcome: Outcome, tookMs: number, isStale: boolean, error: unknown): void {
@@ -189,8 +191,8 @@ class CircuitBreaker implements Breaker {
     return state.status !== 'half-open' || state.leases.every((lease) => lease.ticket !== ticket)
   }
 
-  #apply(input: BreakerInput): readonly BreakerEffect[] {
-    const [state, effects] = step(this.#state, input, { now: this.#clock.monotonic(), rules: this.rules })
+  #apply(input: BreakerInput, now = this.#clock.monotonic()): readonly BreakerEffect[] {
+    const [state, effects] = step(this.#state, input, { now, rules: this.rules })
     this.#state = state
     for (const effect of effects) this.#announce(effect)
     return effects

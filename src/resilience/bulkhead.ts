@@ -4,7 +4,7 @@
  * A permit is held until the call has really ended, not until somebody stopped waiting for it: a service that ignores
  * cancellation is never given more work than it can do. Such calls are counted as abandoned.
  */
-import { numberFaults, refuseFaults, ResilienceError } from './resilience-error.ts'
+import { numberFaults, refuseFaults, ResilienceError, withoutStack } from './resilience-error.ts'
 
 /** Every permit is taken and the queue is full. Retryable in the sense of the API; our retry loops do not. */
 export class BulkheadFullError extends ResilienceError {
@@ -52,11 +52,14 @@ export interface Bulkhead {
 /** A call that holds a permit. */
 interface Permit {
   readonly signal: AbortSignal | undefined
+  /** Where it is among the others; the last takes the place of one that leaves. */
+  place: number
 }
 
 class FairBulkhead implements Bulkhead {
   readonly settings: BulkheadSettings
-  readonly #permits = new Set<Permit>()
+  /** In no order. An array, since a set costs as much as all the rest of a call that need not wait. */
+  readonly #permits: Permit[] = []
   /** In order of arrival; leaving is O(1). Each is told that a permit is its own. */
   readonly #queue = new Set<() => void>()
   /** Permits promised to those who left the queue and have not started yet. */
@@ -68,34 +71,34 @@ class FairBulkhead implements Bulkhead {
   }
 
   async execute<Value>(call: () => Value | PromiseLike<Value>, signal?: AbortSignal): Promise<Value> {
-    signal?.throwIfAborted()
-    if (this.#permits.size + this.#promised >= this.settings.concurrency) {
+    if (isAborted(signal)) throw signal?.reason
+    if (this.#permits.length + this.#promised >= this.settings.concurrency) {
       await this.#wait(signal)
       this.#promised -= 1
-      if (signal?.aborted === true) {
+      if (isAborted(signal)) {
         this.#letNextIn() // aborted between being let in and going in
-        throw signal.reason
+        throw signal?.reason
       }
     }
-    const permit: Permit = { signal }
-    this.#permits.add(permit)
+    const permit: Permit = { signal, place: this.#permits.length }
+    this.#permits.push(permit)
     try {
       return await call()
     } finally {
-      this.#permits.delete(permit)
+      this.#giveBack(permit)
       this.#letNextIn()
     }
   }
 
   stats(): BulkheadStats {
-    const abandoned = [...this.#permits].filter(({ signal }) => signal?.aborted === true).length
-    return { running: this.#permits.size, queued: this.#queue.size, abandoned, rejected: this.#rejected }
+    const abandoned = this.#permits.filter(({ signal }) => isAborted(signal)).length
+    return { running: this.#permits.length, queued: this.#queue.size, abandoned, rejected: this.#rejected }
   }
 
   #wait(signal: AbortSignal | undefined): Promise<void> {
     if (this.#queue.size >= this.settings.queue) {
       this.#rejected += 1
-      throw new BulkheadFullError(this.settings.service)
+      throw withoutStack(() => new BulkheadFullError(this.settings.service))
     }
     return new Promise((resolve, reject) => {
       const enter = (): void => {
@@ -111,7 +114,15 @@ class FairBulkhead implements Bulkhead {
     })
   }
 
+  #giveBack({ place }: Permit): void {
+    const last = this.#permits.pop()
+    if (last === undefined || last.place === place) return
+    last.place = place
+    this.#permits[place] = last
+  }
+
   #letNextIn(): void {
+    if (this.#queue.size === 0) return
     const [next] = this.#queue
     if (next === undefined) return
     this.#queue.delete(next)
@@ -119,6 +130,8 @@ class FairBulkhead implements Bulkhead {
     next()
   }
 }
+
+const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted === true
 
 /** @throws SettingsError that lists every fault of `settings`. */
 export function createBulkhead(settings: BulkheadSettings): Bulkhead {

@@ -54,20 +54,22 @@ class ClockDeadline implements Deadline {
   readonly #controller = new AbortController()
   readonly #clock: Clock
   readonly #parent: AbortSignal | undefined
+  readonly #onEnd: ((reason: unknown) => void) | undefined
   readonly #expiresAt: number
   readonly #cancelTimer: (() => void) | undefined
   readonly #onParentAbort = (): void => this.#end(this.#parent?.reason)
 
-  constructor(limit: TimeLimit, clock: Clock, parent: AbortSignal | undefined) {
+  constructor(limit: TimeLimit, clock: Clock, parent: AbortSignal | undefined, onEnd?: (reason: unknown) => void) {
     this.#clock = clock
     this.#parent = parent
+    this.#onEnd = onEnd
     this.#expiresAt = clock.monotonic() + limit.ms
     if (parent?.aborted === true) {
-      this.#controller.abort(parent.reason)
+      this.#end(parent.reason)
       return
     }
     if (limit.ms <= 0) {
-      this.#controller.abort(new TimeoutError(limit))
+      this.#end(new TimeoutError(limit))
       return
     }
     parent?.addEventListener('abort', this.#onParentAbort)
@@ -89,6 +91,7 @@ class ClockDeadline implements Deadline {
 
   #end(reason: unknown): void {
     this[Symbol.dispose]()
+    this.#onEnd?.(reason)
     this.#controller.abort(reason)
   }
 }
@@ -113,24 +116,17 @@ export function withTimeLimit<Value>(
   parent?: AbortSignal,
 ): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const deadline = createDeadline(limit, clock, parent)
-    const { signal } = deadline
-    if (signal.aborted) {
-      reject(signal.reason)
-      return
-    }
-    const onAbort = (): void => reject(signal.reason)
+    const deadline = new ClockDeadline(limit, clock, parent, reject)
+    if (deadline.signal.aborted) return
     const run = async (): Promise<void> => {
       try {
-        resolve(await call(signal))
+        resolve(await call(deadline.signal))
       } catch (error) {
         reject(error)
       } finally {
         deadline[Symbol.dispose]()
-        signal.removeEventListener('abort', onAbort)
       }
     }
-    signal.addEventListener('abort', onAbort)
     void run() // it never rejects: both ends are handed on above
   })
 }

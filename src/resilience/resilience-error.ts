@@ -27,6 +27,21 @@ export class ResilienceError extends ChatServiceError {
   }
 }
 
+/**
+ * Makes a refusal without the stack of where it was refused: that place is always the same, and walking the stack costs
+ * several times the rest of a refused call, of which there are most when the machine has least to spare.
+ */
+export function withoutStack<Refused extends ResilienceError>(make: () => Refused): Refused {
+  const limit: unknown = Reflect.get(Error, 'stackTraceLimit')
+  // Where the runtime has no such limit, or does not let it be set, the error has its stack.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    return make()
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', limit)
+  }
+}
+
 /** Settings that cannot work. Not retryable: someone must change them. */
 export class SettingsError extends ChatServiceError {
   override name = 'SettingsError'

@@ -44,7 +44,7 @@ export function isNeverRetried(error: unknown): boolean {
  * Whether another try may cure `error`: our own errors say so themselves; an HTTP status of 408, 425, 429 or 5xx;
  * else one of `codes` on the error or on what caused it.
  */
-export function mayRecover(error: unknown, codes: readonly string[]): boolean {
+function mayRecover(error: unknown, codes: readonly string[]): boolean {
   if (error instanceof ChatServiceError) return error.isRetryable
   const status = statusOf(error)
   if (status !== undefined) return PATIENT_STATUS.includes(status) || (status >= 500 && status <= 599)

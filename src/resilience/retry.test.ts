@@ -10,7 +10,7 @@ import { SettingsError } from './resilience-error.ts'
 import { parseRetryAfter, retryAfterOf } from './retry-after.ts'
 import { createRetryBudget } from './retry-budget.ts'
 import { RETRY_RULES } from './retry-rules.ts'
-import { createRetry, type FailedAttempt, type Retry, type RetryPorts, type RetrySettings } from './retry.ts'
+import { createRetry, retryFaults, type FailedAttempt, type Retry, type RetryPorts, type RetrySettings } from './retry.ts'
 
 const half = (): number => 0.5
 const lost = (): Error => Object.assign(new Error('lost'), { code: 'ECONNRESET' })
@@ -364,7 +364,9 @@ test('[R31] a budget belongs to its service, and callers at the same time never 
   expect([calls, budget.available(), redis.available()]).toEqual([55, 0, 5])
 })
 
-test('[R19] retry and budget settings that cannot work are refused', () => {
+test('[R19] retry and budget settings that cannot work are refused, with every fault listed', () => {
+  const settings = { service: 'x', attempts: 1.5, backoff: { baseMs: -1, capMs: -2 }, shouldRetry: () => true }
+  expect(retryFaults(settings).map((fault) => fault.split(' ')[0])).toEqual(['attempts', 'backoff.baseMs', 'backoff.capMs'])
   expect(() => bench({ attempts: 0, backoff: { baseMs: -1, capMs: -2 } })).toThrow(SettingsError)
   expect(() => createRetryBudget({ service: 'x', ratio: -1, ttlMs: 0 }, createSimulatedClock())).toThrow(/ratio.*ttlMs/)
 })

@@ -21,7 +21,8 @@ import {
   SENDS_IN_FLIGHT_MAX,
   UNSETTLED_QUESTIONS_MAX,
 } from '../conversation/limits.ts'
-import type { DeviceId, SessionId } from '../conversation/ids.ts'
+import type { Entry } from '../conversation/entry.ts'
+import type { DeviceId, MessageId, SessionId } from '../conversation/ids.ts'
 import { CLOSE_CODES, mayReconnect } from '../protocol/close-codes.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import { PROTOCOL_VERSION, type ServerFrame, type WelcomeFrame } from '../protocol/protocol.ts'
@@ -30,17 +31,18 @@ import type { ClientContext, ClientEffect, ClientEvent, ClientLink, ClientStep, 
 import { addBlock, applyToView, cursorOf, EMPTY_VIEW, viewOfSnapshot } from './log-view.ts'
 import {
   accept,
-  doubt,
+  doubtAfter,
   due,
   forgetSettled,
+  lacksNumber,
   newQuestion,
   overdue,
   postpone,
   questionsDeadline,
   refuse,
   renumber,
-  rewind,
   unsend,
+  type OutgoingState,
 } from './outgoing-questions.ts'
 
 /** A woken page hears from a living link within this time. */
@@ -291,22 +293,40 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     window: maxInFlight,
   }
   const { durability, level, reconnect, settled, logId } = frame
-  return [
-    {
-      ...client,
-      link: open,
-      view: { ...client.view, logId },
-      questions: isFork ? doubt(client.questions) : client.questions,
-      forks: client.forks + (isFork ? 1 : 0),
-      durability,
-      level,
-      reconnect,
-      // Marks never fall within one log; another log begins anew.
-      settled: isFork ? settled : Math.max(client.settled, settled),
-    },
-    NONE,
-  ]
+  const isResumed = frame.outcome === 'resumed'
+  const welcomed: ClientLink = {
+    ...client,
+    link: open,
+    view: { ...client.view, logId },
+    forks: client.forks + (isFork ? 1 : 0),
+    durability,
+    level,
+    reconnect,
+    // Marks never fall within one log; another log begins anew.
+    settled: isResumed ? Math.max(client.settled, settled) : settled,
+  }
+  // The server vouches for the log up to our cursor and for nothing that we were told of beyond it.
+  return resendAfter(welcomed, isResumed ? (client.view.conversation.head?.seq ?? 0) : 0, ctx)
 }
+
+/** Sends again what was accepted after `seq`: the log may have lost it. */
+function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): ClientStep {
+  const questions = doubtAfter(client.questions, seq)
+  if (questions === client.questions) return [client, NONE]
+  const doubtful = { ...client, questions }
+  if (!lacksNumber(questions)) return [doubtful, NONE]
+  // A device counts for a whole link, so a new one needs a new link; what this one was about to show is fetched there.
+  return client.link.status === 'open' && client.link.awaitsSnapshot
+    ? fetchAnew(renewed(doubtful, ctx), ctx)
+    : giveUp(renewed(doubtful, ctx), ctx)
+}
+
+/** The same page as a device that was never used. */
+const renewed = (client: ClientLink, ctx: ClientContext): ClientLink => ({
+  ...client,
+  device: ctx.mintDevice(),
+  ...renumber(client.questions),
+})
 
 function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'entry' }>, ctx: ClientContext): ClientStep {
   const applied = applyToView(client.view, entry)
@@ -320,10 +340,18 @@ function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'en
     case 'applied': {
       const questions = entry.kind === 'message' ? accept(client.questions, entry.messageId, entry.seq) : client.questions
       const verify: readonly ClientEffect[] = applied.ended === undefined ? NONE : [{ type: 'verify', ...applied.ended }]
-      return [shown({ ...client, view: applied.view, questions }), verify]
+      const next = { ...client, view: applied.view, questions }
+      // Another entry stands where ours was accepted: the log has forgotten it since.
+      const isLost = questions.some(({ messageId, state }) => isAcceptedAt(state, entry.seq) && !isMessage(entry, messageId))
+      if (!isLost) return [shown(next), verify]
+      const [resent, effects] = resendAfter(next, entry.seq - 1, ctx)
+      return [shown(resent), [...verify, ...effects]]
     }
   }
 }
+
+const isAcceptedAt = (state: OutgoingState, seq: number): boolean => state.status === 'accepted' && state.seq === seq
+const isMessage = (entry: Entry, messageId: MessageId): boolean => entry.kind === 'message' && entry.messageId === messageId
 
 function onAccepted(client: ClientLink, link: OpenLink, { messageId, seq }: Extract<ServerFrame, { type: 'accepted' }>): ClientLink {
   const settled = client.durability === 'fsync' ? Math.max(client.settled, seq) : client.settled
@@ -341,8 +369,8 @@ function shown(client: ClientLink): ClientLink {
 type RejectedFrame = Extract<ServerFrame, { type: 'rejected' }>
 
 function onRejected(client: ClientLink, link: OpenLink, frame: RejectedFrame, ctx: ClientContext): ClientStep {
-  const { messageId, code, retryAfterMs, expectedNumber } = frame
-  if (code === 'order') return onOrder(client, expectedNumber ?? 1, ctx)
+  const { messageId, code, retryAfterMs } = frame
+  if (code === 'order') return onOrder(client, frame, ctx)
   if (!frame.temporary) {
     const questions = refuse(client.questions, messageId, code)
     return questions === client.questions ? [client, NONE] : [{ ...client, questions, lastNumber: client.lastNumber - 1 }, NONE]
@@ -354,14 +382,15 @@ function onRejected(client: ClientLink, link: OpenLink, frame: RejectedFrame, ct
   return [{ ...client, link: { ...link, window: 1 }, questions }, NONE]
 }
 
-/** The log expects another number of this device. */
-function onOrder(client: ClientLink, expected: number, ctx: ClientContext): ClientStep {
-  const open = client.questions.filter(({ state }) => state.status === 'sending' || state.status === 'waiting')
-  if (open.length === 0) return [client, NONE]
-  if (open.some(({ number }) => number === expected)) return [{ ...client, questions: rewind(client.questions, expected) }, NONE]
+/** The log expects another number of this device. Every question on its way has an answer of its own coming, so only this one goes out again. */
+function onOrder(client: ClientLink, { messageId, expectedNumber = 1 }: RejectedFrame, ctx: ClientContext): ClientStep {
+  if (!client.questions.some((question) => question.messageId === messageId && question.state.status === 'sending')) return [client, NONE]
+  const expected = client.questions.find(({ number }) => number === expectedNumber)
   // It does not know questions that this device has forgotten, or knows more than it ever sent: a new count, same ids.
-  const questions = renumber(client.questions)
-  return giveUp({ ...client, device: ctx.mintDevice(), questions, lastNumber: open.length }, ctx)
+  if (expected === undefined) return giveUp(renewed(client, ctx), ctx)
+  const waiting = { ...client, questions: postpone(client.questions, messageId, 0, undefined) }
+  // A log that waits for what it had accepted has lost it since.
+  return expected.state.status === 'accepted' ? resendAfter(waiting, expected.state.seq - 1, ctx) : [waiting, NONE]
 }
 
 function onPing(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, { type: 'ping' }>, ctx: ClientContext): ClientStep {
@@ -375,7 +404,8 @@ function onPing(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, 
   const settled = Math.max(client.settled, frame.settled)
   const behindAt = theirs > seq ? seq : undefined
   const pong = sendOn(link, { type: 'pong', n: frame.n, cursor: cursorOf(client.view) })
-  return [shown({ ...client, settled, link: { ...link, behindAt } }), [pong]]
+  const [next, effects] = resendAfter({ ...client, settled, link: { ...link, behindAt } }, theirs, ctx)
+  return [shown(next), [pong, ...effects]]
 }
 
 function onBye(client: ClientLink, frame: Extract<ServerFrame, { type: 'bye' }>, ctx: ClientContext): ClientStep {

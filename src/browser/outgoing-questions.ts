@@ -9,7 +9,7 @@ import type { RejectCode, SendFrame } from '../protocol/protocol.ts'
 
 export interface OutgoingQuestion {
   readonly messageId: MessageId
-  /** The device's gap-free count; 0 once refused for good, when it counts no more. */
+  /** The device's gap-free count; 0 once it counts no more: refused for good, or accepted from an earlier device of this page. */
   readonly number: number
   readonly text: string
   readonly inReplyTo: MessageId | undefined
@@ -58,35 +58,38 @@ export function refuse(questions: Questions, messageId: MessageId, code: RejectC
   })
 }
 
-/** The server asked to send the question again from `retryAt` on; those after it wait behind it. */
-export const postpone = (questions: Questions, messageId: MessageId, retryAt: number, code: RejectCode): Questions =>
+/** The question is sent again from `retryAt` on; those after it that are not on their way wait behind it. */
+export const postpone = (questions: Questions, messageId: MessageId, retryAt: number, code: RejectCode | undefined): Questions =>
   change(questions, messageId, (question) =>
     question.state.status === 'sending' ? { ...question, state: { status: 'waiting', retryAt, code } } : question,
-  )
-
-/** The server expects `number` next: everything from there on goes out again. */
-export const rewind = (questions: Questions, number: number): Questions =>
-  questions.map((question) =>
-    question.number >= number && question.state.status === 'sending' ? { ...question, state: WAITING } : question,
   )
 
 /** A link ended: what was on its way may not have arrived. A question the server asked to hold back keeps its time. */
 export const unsend = (questions: Questions): Questions =>
   questions.map((question) => (question.state.status === 'sending' ? { ...question, state: WAITING } : question))
 
-/** The log was not the one that was shown: even what was accepted may be gone from it. */
-export const doubt = (questions: Questions): Questions =>
-  questions.map((question) => (question.state.status === 'refused' ? question : { ...question, state: WAITING }))
+/** Nothing says that the log still has what it accepted after `seq`: it goes out again, which is harmless when it has. */
+export const doubtAfter = (questions: Questions, seq: number): Questions =>
+  questions.some(({ state }) => state.status === 'accepted' && state.seq > seq)
+    ? questions.map((question) =>
+        question.state.status === 'accepted' && question.state.seq > seq ? { ...question, state: WAITING } : question,
+      )
+    : questions
 
-/** Numbered from 1 for a new device, in their order. */
-export function renumber(questions: Questions): Questions {
-  let number = 0
-  return questions.map((question) => {
+/** Numbered from 1 for a new device, in their order; what was accepted counted for another one. */
+export function renumber(questions: Questions): { readonly questions: Questions; readonly lastNumber: number } {
+  let lastNumber = 0
+  const renumbered = questions.map((question) => {
     if (question.state.status === 'refused' || question.state.status === 'accepted') return { ...question, number: 0 }
-    number += 1
-    return { ...question, number, state: WAITING }
+    lastNumber += 1
+    return { ...question, number: lastNumber, state: WAITING }
   })
+  return { questions: renumbered, lastNumber }
 }
+
+/** Whether a question has to be sent that counted for another device. */
+export const lacksNumber = (questions: Questions): boolean =>
+  questions.some(({ number, state }) => number === 0 && state.status === 'waiting')
 
 /** Forgets what survives without this page and is shown by the log itself. */
 export const forgetSettled = (questions: Questions, settled: number, shownUpTo: number): Questions => {

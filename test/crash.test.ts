@@ -146,10 +146,12 @@ test('[O29] killed while questions come in, what was accepted is there, and what
 })
 
 const QUESTION = 'What happens to my question when the assistant is down?'
+/** Its first words come at once, its last ones long after any test. */
+const UNHURRIED = ['--first-ms', '0', '--chunk-ms', '5000']
 
 test('[O30] when the agent is killed in the middle of an answer, the text stays and the person is told', async () => {
   using folder = temporaryFolder()
-  const simulator = await startSimulator('--first-ms', '0', '--chunk-ms', '20')
+  const simulator = await startSimulator(...UNHURRIED)
   await using server = await startServer({ dataDir: folder.path, agentUrl: simulator.url })
   const person = new ApiClient(server.url)
   const session = await person.createSession()
@@ -172,7 +174,7 @@ test('[O30] when the agent is killed in the middle of an answer, the text stays 
 
 test('[O30] when the agent is back, the next question is answered', async () => {
   using folder = temporaryFolder()
-  const first = await startSimulator('--first-ms', '0', '--chunk-ms', '20')
+  const first = await startSimulator(...UNHURRIED)
   await using server = await startServer({ dataDir: folder.path, agentUrl: first.url })
   const person = new ApiClient(server.url)
   const session = await person.createSession()
@@ -195,7 +197,7 @@ test('[O30] when the agent is back, the next question is answered', async () => 
 
 test('[O29] server and simulator killed together: after both are back the question ends with one answer', async () => {
   using folder = temporaryFolder()
-  const agent = await startSimulator('--first-ms', '0', '--chunk-ms', '20')
+  const agent = await startSimulator(...UNHURRIED)
   const first = await startServer({ dataDir: folder.path, agentUrl: agent.url })
   const person = new ApiClient(first.url)
   const session = await person.createSession()

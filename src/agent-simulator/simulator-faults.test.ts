@@ -58,8 +58,20 @@ test('[M13] silent: the connection is taken and nothing is said, to nothing', as
   caller.socket.ping()
   await caller.hangUp()
   expect(caller.waiting).toEqual([])
+  expect(await caller.closed).toBe(1000)
   expect(pongs).toBe(0)
   expect(await simulator.stats()).toMatchObject({ connections: 1, questions: 0, pings: 0, badMessages: 0, faults: { silent: 1 } })
+})
+
+test('[M13] silent for one connection: it stays so, and the next one is answered', async () => {
+  await using simulator = await startTestSimulator('silent count=1')
+  await using silent = await call(simulator.url)
+  await using caller = await call(simulator.url)
+  silent.ping()
+  await silent.hangUp()
+  expect(silent.waiting).toEqual([])
+  caller.ping()
+  expect((await caller.next()).content).toBe('pong')
 })
 
 test('[M13] normal: frames to find out whether it lives are answered', async () => {

@@ -39,14 +39,15 @@ export interface Admission {
 
 const MINUTE_MS = 60_000
 
-/** What is left after taking one token from a bucket of `perMinute` tokens that refills evenly; pure. */
+/** What is left after taking one token from a bucket that holds `burst` tokens and refills evenly with `perMinute`; pure. */
 export function takeToken(
   bucket: Bucket | undefined,
   perMinute: number,
   now: number,
+  burst: number = perMinute,
 ): { readonly bucket: Bucket; readonly verdict: Verdict } {
   const msPerToken = MINUTE_MS / perMinute
-  const tokens = bucket === undefined ? perMinute : Math.min(perMinute, bucket.tokens + Math.max(0, now - bucket.at) / msPerToken)
+  const tokens = bucket === undefined ? burst : Math.min(burst, bucket.tokens + Math.max(0, now - bucket.at) / msPerToken)
   if (tokens >= 1) return { bucket: { tokens: tokens - 1, at: now }, verdict: { ok: true } }
   return { bucket: { tokens, at: now }, verdict: { ok: false, retryAfterMs: Math.ceil((1 - tokens) * msPerToken) } }
 }

@@ -46,18 +46,18 @@ export function retrying(delivery: Delivery, what: 'reading' | 'folding', ctx: L
   return { status: 'retrying', failures, at: ctx.now + Math.min(STORE_RETRY_MAX_MS, STORE_RETRY_MS * 2 ** (failures - 1)), what }
 }
 
-/** A heartbeat that says where the log stands. */
+/** A heartbeat that says where the log stood; looking at it with each finds what a missed bell did not say. */
 export function ping(link: Live): LinkStep {
   const n = link.pings + 1
-  return [{ ...link, pings: n }, [send({ type: 'ping', n, head: link.head, settled: link.settled })]]
+  return [{ ...link, pings: n, isDirty: true }, [send({ type: 'ping', n, head: link.head, settled: link.settled })]]
 }
 
 /** Looks at a slow reader again. */
 export function onPaused(link: Live, delivery: Delivery & { readonly status: 'paused' }, ctx: LinkContext): LinkStep {
   if (ctx.buffered < SEND_BUFFER_PAUSE_BYTES) return [{ ...link, delivery: IDLE }, NONE]
+  const isMoving = ctx.buffered < delivery.buffered
+  const since = isMoving ? ctx.now : delivery.since
+  if (ctx.now - since >= SLOW_READER_MAX_MS) return goodbye('slow')
   const checkAt = ctx.now + SEND_BUFFER_CHECK_MS
-  if (ctx.buffered < delivery.buffered)
-    return [{ ...link, delivery: { status: 'paused', since: ctx.now, buffered: ctx.buffered, checkAt } }, NONE]
-  if (ctx.now - delivery.since >= SLOW_READER_MAX_MS) return goodbye('slow')
-  return [{ ...link, delivery: { ...delivery, checkAt } }, NONE]
+  return [{ ...link, delivery: { status: 'paused', since, buffered: ctx.buffered, checkAt } }, NONE]
 }

@@ -27,8 +27,8 @@ export function onFrames(link: Open, frames: readonly Parsed<ClientFrame>[], ctx
 }
 
 function onParsed(link: Open, parsed: Parsed<ClientFrame>, ctx: LinkContext): LinkStep {
-  const { bucket, verdict } = takeToken(link.frames, FRAMES_PER_MINUTE_MAX, ctx.now)
-  const counted: Open = { ...link, frames: { ...bucket, tokens: Math.min(bucket.tokens, FRAMES_BURST_MAX) } }
+  const { bucket, verdict } = takeToken(link.frames, FRAMES_PER_MINUTE_MAX, ctx.now, FRAMES_BURST_MAX)
+  const counted: Open = { ...link, frames: bucket }
   if (!verdict.ok) return refused('too many frames', goodbye('flood'))
   if (parsed.ok) return onFrame(counted, parsed.frame)
   const strikes = link.strikes + 1

@@ -12,7 +12,6 @@ import type {
   LinkEffect,
   LinkStep,
   LiveLink,
-  Open,
   OpenedSession,
   Opening,
   OpenResult,
@@ -57,8 +56,7 @@ export function onReadToResume(link: Positioning, result: ReadOutcome, ctx: Link
 }
 
 /** The whole view, for a browser that has none or has another log's. */
-export function onFolded(link: Open, result: FoldResult, ctx: LinkContext): LinkStep {
-  if (link.status !== 'positioning' && link.status !== 'live') return [link, NONE]
+export function show(link: Positioning | Live, result: FoldResult, ctx: LinkContext): LinkStep {
   switch (result.type) {
     case 'gone':
       return goodbye('sessionGone')

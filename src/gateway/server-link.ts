@@ -14,9 +14,10 @@ import { HELLO_TIMEOUT_MS, LINK_SILENCE_MAX_MS, PING_INTERVAL_MS } from '../conv
 import { onPaused, onReadLive, ping, pull } from './server-link-delivery.ts'
 import { goodbye, NONE, send } from './server-link-effects.ts'
 import { onAsked, onFrames } from './server-link-frames.ts'
-import { onFolded, onOpened, onReadToResume } from './server-link-position.ts'
+import { onOpened, onReadToResume, show } from './server-link-position.ts'
 import type {
   Delivery,
+  FoldResult,
   LinkContext,
   LinkEffect,
   LinkEvent,
@@ -100,16 +101,17 @@ function react(link: Open, event: LinkEvent, ctx: LinkContext): LinkStep {
   }
 }
 
+/** An answer that nobody waits for is none: only the read that was asked for moves the cursor. */
 function onRead(link: Open, result: ReadOutcome, ctx: LinkContext): LinkStep {
-  switch (link.status) {
-    case 'awaiting-hello':
-    case 'opening':
-      return [link, NONE]
-    case 'positioning':
-      return onReadToResume(link, result, ctx)
-    case 'live':
-      return onReadLive(link, result, ctx)
-  }
+  if (link.status === 'positioning' && link.how === 'resumed') return onReadToResume(link, result, ctx)
+  if (link.status === 'live' && link.delivery.status === 'reading') return onReadLive(link, result, ctx)
+  return [link, NONE]
+}
+
+function onFolded(link: Open, result: FoldResult, ctx: LinkContext): LinkStep {
+  if (link.status === 'positioning' && link.how !== 'resumed') return show(link, result, ctx)
+  if (link.status === 'live' && link.delivery.status === 'folding') return show(link, result, ctx)
+  return [link, NONE]
 }
 
 function onTick(link: Open, ctx: LinkContext): LinkStep {
@@ -124,9 +126,7 @@ function onTick(link: Open, ctx: LinkContext): LinkStep {
     return [{ ...link, delivery: { status: what, failures } }, [effect]]
   }
   if (link.pingAt > ctx.now) return [link, NONE]
-  // Looking at the log with every ping finds what a missed bell did not say.
-  const [pinged, effects] = ping({ ...link, pingAt: ctx.now + PING_INTERVAL_MS, isDirty: true })
-  return [pinged, effects]
+  return ping({ ...link, pingAt: ctx.now + PING_INTERVAL_MS })
 }
 
 function onLevel(link: Open, level: OpenedSession['level']): LinkStep {

@@ -28,7 +28,7 @@ import type { Parsed } from '../protocol/parse-frame.ts'
 import { PROTOCOL_VERSION, type ServerFrame, type WelcomeFrame } from '../protocol/protocol.ts'
 import { backoffMs } from '../resilience/backoff.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink } from './client-link-state.ts'
-import { addBlock, applyToView, cursorOf, EMPTY_VIEW, viewOfSnapshot } from './log-view.ts'
+import { addBlock, applyToView, cursorOf, EMPTY_VIEW, showsQuestion, viewOfSnapshot } from './log-view.ts'
 import {
   accept,
   doubtAfter,
@@ -88,7 +88,7 @@ export function nextDeadline(client: ClientLink): number | undefined {
     case 'greeting':
       return link.by
     case 'open': {
-      const questionsAt = link.awaitsSnapshot ? undefined : questionsDeadline(client.questions)
+      const questionsAt = link.snapshotDue === undefined ? questionsDeadline(client.questions, link.window) : link.snapshotDue.by
       const times = [link.heardAt + LINK_SILENCE_MAX_MS, link.probeBy, link.moveAt, questionsAt]
       return Math.min(...times.filter((time) => time !== undefined))
     }
@@ -178,9 +178,10 @@ const hangUp = ({ link }: ClientLink): readonly ClientEffect[] =>
   link.status === 'waiting' || link.status === 'closed' ? NONE : [{ type: 'close', socket: link.socket, code: CLOSE_CODES.normal }]
 
 /** The view cannot be trusted: the next welcome brings a snapshot. */
-const fetchAnew = (client: ClientLink, ctx: ClientContext): ClientStep => {
-  const { view } = client
-  return giveUp({ ...client, view: { ...view, logId: undefined } }, ctx)
+function fetchAnew(client: ClientLink, ctx: ClientContext): ClientStep {
+  const distrusting: ClientLink = { ...client, view: { ...client.view, logId: undefined } }
+  // Without a link there is nothing to give up, and one that must not come back does not.
+  return client.link.status === 'waiting' || client.link.status === 'closed' ? [distrusting, NONE] : giveUp(distrusting, ctx)
 }
 
 function wake(client: ClientLink, ctx: ClientContext): ClientStep {
@@ -214,8 +215,8 @@ function onTick(client: ClientLink, ctx: ClientContext): ClientStep {
 }
 
 function onOpenTick(client: ClientLink, link: OpenLink, ctx: ClientContext): ClientStep {
-  const isSilent = link.heardAt + LINK_SILENCE_MAX_MS <= ctx.now || (link.probeBy ?? Number.POSITIVE_INFINITY) <= ctx.now
-  if (isSilent) return giveUp(client, ctx)
+  const isOver = (by: number | undefined): boolean => by !== undefined && by <= ctx.now
+  if (isOver(link.heardAt + LINK_SILENCE_MAX_MS) || isOver(link.probeBy) || isOver(link.snapshotDue?.by)) return giveUp(client, ctx)
   if (link.moveAt !== undefined && link.moveAt <= ctx.now) {
     const [connecting, effects] = connect({ ...client, questions: unsend(client.questions) }, 0, ctx)
     return [connecting, [...hangUp(client), ...effects]]
@@ -224,7 +225,7 @@ function onOpenTick(client: ClientLink, link: OpenLink, ctx: ClientContext): Cli
   if (tries > SEND_TRIES_MAX) return giveUp(client, ctx)
   if (frames.length > 0) return [{ ...client, questions }, [sendOn(link, ...frames)]]
   // A question whose time to be sent again has come goes out with the step itself.
-  return questionsDeadline(client.questions) === undefined ? [client, NONE] : [{ ...client }, NONE]
+  return isOver(questionsDeadline(client.questions, link.window)) ? [{ ...client }, NONE] : [client, NONE]
 }
 
 // ── frames ───────────────────────────────────────────────────────────────────
@@ -253,12 +254,11 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
   if (link.status !== 'open') return [client, NONE]
   switch (frame.type) {
     case 'snapshot': {
-      const { logId } = client.view
-      if (!link.awaitsSnapshot || logId === undefined) return [client, NONE]
-      return [shown({ ...client, link: { ...link, awaitsSnapshot: false }, view: viewOfSnapshot(logId, frame) }), NONE]
+      if (link.snapshotDue === undefined) return [client, NONE]
+      return [shown({ ...client, link: { ...link, snapshotDue: undefined }, view: viewOfSnapshot(link.snapshotDue.logId, frame) }), NONE]
     }
     case 'entry':
-      return link.awaitsSnapshot ? [client, NONE] : onEntry(client, frame, ctx)
+      return link.snapshotDue !== undefined ? [client, NONE] : onEntry(client, frame, ctx)
     case 'block':
       return [{ ...client, view: addBlock(client.view, frame) }, NONE]
     case 'accepted':
@@ -278,6 +278,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
   const { link } = client
   if (link.status !== 'greeting' && link.status !== 'open') return [client, NONE]
   const isFork = frame.outcome === 'fork'
+  const isResumed = frame.outcome === 'resumed'
   const maxInFlight = Math.max(1, Math.min(frame.maxInFlight, SENDS_IN_FLIGHT_MAX))
   const open: OpenLink = {
     status: 'open',
@@ -285,19 +286,19 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     socket: link.socket,
     since: link.status === 'open' ? link.since : ctx.now,
     heardAt: ctx.now,
-    awaitsSnapshot: frame.outcome !== 'resumed',
+    snapshotDue: isResumed ? undefined : { logId: frame.logId, by: ctx.now + LINK_SILENCE_MAX_MS },
     probeBy: undefined,
-    moveAt: undefined,
+    moveAt: link.status === 'open' ? link.moveAt : undefined,
     behindAt: undefined,
     maxInFlight,
     window: maxInFlight,
   }
   const { durability, level, reconnect, settled, logId } = frame
-  const isResumed = frame.outcome === 'resumed'
   const welcomed: ClientLink = {
     ...client,
     link: open,
-    view: { ...client.view, logId },
+    // Until the snapshot has come, the view stands nowhere: a link that ends before it must not resume what is to be replaced.
+    view: { ...client.view, logId: isResumed ? logId : undefined },
     forks: client.forks + (isFork ? 1 : 0),
     durability,
     level,
@@ -315,10 +316,8 @@ function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): Clien
   if (questions === client.questions) return [client, NONE]
   const doubtful = { ...client, questions }
   if (!lacksNumber(questions)) return [doubtful, NONE]
-  // A device counts for a whole link, so a new one needs a new link; what this one was about to show is fetched there.
-  return client.link.status === 'open' && client.link.awaitsSnapshot
-    ? fetchAnew(renewed(doubtful, ctx), ctx)
-    : giveUp(renewed(doubtful, ctx), ctx)
+  // A device counts for a whole link, so a new one needs a new link.
+  return giveUp(renewed(doubtful, ctx), ctx)
 }
 
 /** The same page as a device that was never used. */
@@ -362,7 +361,7 @@ function onAccepted(client: ClientLink, link: OpenLink, { messageId, seq }: Extr
 /** Forgets the questions that the log shows and that survive without this page. */
 function shown(client: ClientLink): ClientLink {
   const settled = client.durability === 'fsync' ? Math.max(client.settled, client.view.conversation.head?.seq ?? 0) : client.settled
-  const questions = forgetSettled(client.questions, settled, client.view.conversation.head?.seq ?? 0)
+  const questions = forgetSettled(client.questions, settled, (messageId, seq) => showsQuestion(client.view, messageId, seq))
   return { ...client, settled, questions }
 }
 
@@ -400,7 +399,7 @@ function onPing(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, 
   const isFork = theirs < seq || (theirs === seq && frame.head?.id !== mine?.id)
   // An idle page finds a silent hole: two pings in a row named a head that never came.
   const isStuck = theirs > seq && link.behindAt === seq
-  if (!link.awaitsSnapshot && (isFork || isStuck)) return giveUp(client, ctx)
+  if (link.snapshotDue === undefined && (isFork || isStuck)) return giveUp(client, ctx)
   const settled = Math.max(client.settled, frame.settled)
   const behindAt = theirs > seq ? seq : undefined
   const pong = sendOn(link, { type: 'pong', n: frame.n, cursor: cursorOf(client.view) })
@@ -427,7 +426,7 @@ function onAsk(client: ClientLink, event: Extract<ClientEvent, { type: 'ask' }>,
 /** Sends what may be sent now. */
 function pump(client: ClientLink, effects: readonly ClientEffect[], ctx: ClientContext): ClientStep {
   const { link } = client
-  if (link.status !== 'open' || link.awaitsSnapshot) return [client, effects]
+  if (link.status !== 'open' || link.snapshotDue !== undefined) return [client, effects]
   const { questions, frames } = due(client.questions, ctx.now, link.window)
   if (frames.length === 0) return [client, effects]
   return [{ ...client, questions }, [...effects, sendOn(link, ...frames)]]

@@ -92,8 +92,13 @@ export const lacksNumber = (questions: Questions): boolean =>
   questions.some(({ number, state }) => number === 0 && state.status === 'waiting')
 
 /** Forgets what survives without this page and is shown by the log itself. */
-export const forgetSettled = (questions: Questions, settled: number, shownUpTo: number): Questions => {
-  const isDone = ({ state }: OutgoingQuestion): boolean => state.status === 'accepted' && state.seq <= settled && state.seq <= shownUpTo
+export const forgetSettled = (
+  questions: Questions,
+  settled: number,
+  isShown: (messageId: MessageId, seq: number) => boolean,
+): Questions => {
+  const isDone = ({ messageId, state }: OutgoingQuestion): boolean =>
+    state.status === 'accepted' && state.seq <= settled && isShown(messageId, state.seq)
   return questions.some(isDone) ? questions.filter((question) => !isDone(question)) : questions
 }
 
@@ -137,9 +142,10 @@ export function overdue(
 }
 
 /** When something is due or overdue next; `undefined` when only an answer can move things. */
-export function questionsDeadline(questions: Questions): number | undefined {
-  const sent = questions.flatMap(({ state }) => (state.status === 'sending' ? [state.since + ACCEPT_TIMEOUT_MS] : []))
-  if (sent.length > 0) return Math.min(...sent)
+export function questionsDeadline(questions: Questions, maxInFlight: number): number | undefined {
+  const times = questions.flatMap(({ state }) => (state.status === 'sending' ? [state.since + ACCEPT_TIMEOUT_MS] : []))
+  // Nothing overtakes the first that waits.
   const first = questions.find(({ state }) => state.status === 'waiting')?.state
-  return first?.status === 'waiting' ? first.retryAt : undefined
+  if (first?.status === 'waiting' && times.length < maxInFlight) times.push(first.retryAt)
+  return times.length > 0 ? Math.min(...times) : undefined
 }

@@ -114,6 +114,7 @@ export const ENGLISH = {
     errorPrefix: 'Error: ',
     menu: 'Menu',
     back: 'Back',
+    backLabel: 'Way back',
   },
   start: {
     heading: '{service}',

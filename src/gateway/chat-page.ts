@@ -50,7 +50,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
       const base = conversationPath(session.id)
       const first = items[window.start]
       return renderPage(shell, request, 'chat', {
-        title: ENGLISH.chat.title,
+        title: ENGLISH.chat.heading,
         robots: 'none',
         hasError: options.problem !== undefined,
         base,
@@ -68,7 +68,13 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
         anotherWay: ENGLISH.chat.anotherWayText.split('{help}'),
         blank: BLANK,
-        pageData: dataBlock({ session: session.id, linkPath: LINK_PATH, itemWords: ENGLISH.item, liveWords: ENGLISH.live, startHref: '/conversations' }),
+        pageData: dataBlock({
+          session: session.id,
+          linkPath: LINK_PATH,
+          itemWords: ENGLISH.item,
+          liveWords: ENGLISH.live,
+          startHref: '/conversations',
+        }),
       })
     },
   }

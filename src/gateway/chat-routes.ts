@@ -158,7 +158,7 @@ function put(context: GatewayContext, pages: ChatPages, request: Request, h: Res
       if (error instanceof QuestionTextError) return again(400, { ...kept, problem: error.problem })
       if (error instanceof RateLimitError) {
         const seconds = Math.max(1, Math.ceil(error.retryAfterMs / 1_000))
-        return again(429, { ...kept, notice: fill(ENGLISH.live.rate, { seconds }) })
+        return again(429, { ...kept, notice: fill(ENGLISH.chat.rate, { seconds }) })
       }
       if (error instanceof OverloadError) return again(429, { ...kept, notice: ENGLISH.live.overload })
       throw error

@@ -63,7 +63,7 @@ function byStatus(page: ErrorPage, isKept: boolean): ErrorView {
 }
 
 /** The same form to the same place: with the same hidden id it asks once, however often it is sent. */
-const sameForm = (request: Request) => ({ action: request.path, button: ENGLISH.live.sendAgain })
+const sameForm = (request: Request) => ({ action: request.path, button: ENGLISH.chat.sendAgain })
 
 function keptMessageId(request: Request): string | undefined {
   const posted = formField(request, FORM_FIELDS.messageId) ?? ''

@@ -44,7 +44,7 @@ describe('an answer', () => {
     await page.locator('#messages li li').first().waitFor()
     expect(await page.locator('strong[data-first]').count()).toBe(1)
     expect(await said(page)).toContain('In two ways. Online, or by post. one two This answer')
-    expect(await page.locator('#announce').innerText()).toContain('Answer ready. 8 words')
+    expect(await page.locator('#announce').innerText()).toContain('Answer ready. 9 words.')
     expect(await accessibilityFaults(page)).toEqual([])
     expect(visitor.faults).toEqual([])
     await visitor.context.close()
@@ -248,8 +248,7 @@ describe('when something is missing', () => {
 
   test('[W20][W26] a server that dies and comes back loses nothing, and the page says both', async () => {
     using folder = temporaryFolder()
-    const port = String(20_000 + (process.pid % 20_000))
-    const options = { dataDir: folder.path, agentUrl: site.agent.url, env: { PORT: port } }
+    const options = { dataDir: folder.path, agentUrl: site.agent.url }
     const first = await startServer(options)
     const visitor = await site.visitor({ baseURL: first.url })
     const page = await visitor.begin()
@@ -263,7 +262,7 @@ describe('when something is missing', () => {
     await page.getByLabel('Your question').fill('While away?')
     await page.keyboard.press('Enter')
     await until(page, 'Not sent yet. Waiting for a connection.')
-    await using second = await startServer(options)
+    await using second = await startServer({ ...options, env: { PORT: new URL(first.url).port } })
     expect(second.url).toBe(first.url)
     const again = await site.agent.asked()
     again.say('Whole.')

@@ -288,6 +288,10 @@ describe('heartbeats', () => {
     })
     expect(said).toEqual([1, 2].map((n) => [{ type: 'ping', n, head: { seq: 5, id: idOf(5) }, settled: 5 }]))
   })
+  test('[S12] never say less of the log than was accepted', () => {
+    const play = reading().on(heard(sendOf(4)), asked(4, acceptedAt(7)), heard({ type: 'probe' }))
+    expect(play.said).toMatchObject([{ type: 'ping', head: { seq: 7, id: idOf(7) } }])
+  })
   test('[S12] a browser that is silent is ended, wherever its link stands', () => {
     for (const begin of [opening, () => positioning(), live, reading, folding, retrying, paused]) {
       const play = begin()

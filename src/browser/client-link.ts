@@ -106,10 +106,7 @@ function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): Clie
     case 'stop':
       return client.link.status === 'open' ? [client, [sendOn(client.link, { type: 'stop', turnId: event.turnId })]] : [client, NONE]
     case 'dismiss':
-      return [
-        { ...client, questions: client.questions.filter((q) => q.messageId !== event.messageId || q.state.status !== 'refused') },
-        NONE,
-      ]
+      return onDismiss(client, event.messageId)
     case 'opened':
       return onOpened(client, event.socket, ctx)
     case 'frames':
@@ -421,6 +418,11 @@ function onAsk(client: ClientLink, event: Extract<ClientEvent, { type: 'ask' }>,
   const number = client.lastNumber + 1
   const questions = [...client.questions, newQuestion({ messageId, number, text, inReplyTo, askedAt: ctx.now })]
   return [{ ...client, questions, lastNumber: number }, NONE]
+}
+
+function onDismiss(client: ClientLink, messageId: MessageId): ClientStep {
+  const questions = client.questions.filter((question) => question.messageId !== messageId || question.state.status !== 'refused')
+  return questions.length === client.questions.length ? [client, NONE] : [{ ...client, questions }, NONE]
 }
 
 /** Sends what may be sent now. */

@@ -201,6 +201,3 @@ export const ENGLISH = {
     startPage: 'Go to the start page',
   },
 } as const
-
-/** The type of every catalogue. */
-export type Words = typeof ENGLISH

@@ -19,7 +19,7 @@ import { createEventsLog } from '../telemetry/events-log.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createIdHash } from '../telemetry/id-hash.ts'
 import { createLog } from '../telemetry/log.ts'
-import { createTurnRunner } from '../turns/turn-runner.ts'
+import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { Config } from './config.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
@@ -68,7 +68,7 @@ export async function startService(config: Config, ports: Ports, version: string
   const events = withPokes(said, health)
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
   const agent = opened.use(ports.createAgent(config, ports))
-  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events })))
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, isAgentAway: () => isAgentAway(health) })))
   const server = await createGatewayServer(config, ports, { log, health, events, secret, pages })
   registerHealth(server, {
     level: () => health.getCurrentLevel(),
@@ -159,14 +159,17 @@ function registerChecks(health: HealthChecks, { log, agent, link }: Checked): vo
   health.registerHealthCheck('websocket', link)
 }
 
+/** Until the first check has answered, nobody knows that it is there. */
+const isAgentAway = (health: HealthChecks): boolean => health.report().state.components.agent.status !== 'working'
+
 const COMPONENTS: readonly Component[] = ['store', 'agent', 'link']
 const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.filter((name) => components[name].status !== 'working')
 
 function runnerOptions(
   config: Config,
   { clock, chance, digest, randomBytes }: Ports,
-  parts: { readonly log: ConversationLog; readonly agent: Agent; readonly events: Events },
-): Parameters<typeof createTurnRunner>[0] {
+  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'isAgentAway'>,
+): TurnRunnerOptions {
   const settings: TurnSettings = {
     ...DEFAULT_TURN_SETTINGS,
     leaseMs: config.turnLeaseMs,
@@ -204,7 +207,7 @@ async function createGatewayServer(config: Config, ports: Ports, { log, health, 
     options: {
       log,
       level: () => health.getCurrentLevel(),
-      isAgentAway: () => health.report().state.components.agent.status !== 'working',
+      isAgentAway: () => isAgentAway(health),
       clock: ports.clock,
       chance: ports.chance,
       randomBytes: ports.randomBytes,

@@ -349,10 +349,11 @@ function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'en
 const isAcceptedAt = (state: OutgoingState, seq: number): boolean => state.status === 'accepted' && state.seq === seq
 const isMessage = (entry: Entry, messageId: MessageId): boolean => entry.kind === 'message' && entry.messageId === messageId
 
-function onAccepted(client: ClientLink, link: OpenLink, { messageId, seq }: Extract<ServerFrame, { type: 'accepted' }>): ClientLink {
+function onAccepted(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, { type: 'accepted' }>): ClientLink {
+  const { messageId, seq, duplicate } = frame
   const settled = client.durability === 'fsync' ? Math.max(client.settled, seq) : client.settled
   const window = Math.min(link.window * 2, link.maxInFlight)
-  return shown({ ...client, link: { ...link, window }, settled, questions: accept(client.questions, messageId, seq) })
+  return shown({ ...client, link: { ...link, window }, settled, questions: accept(client.questions, messageId, seq, duplicate) })
 }
 
 /** Forgets the questions that the log shows and that survive without this page. */
@@ -383,7 +384,9 @@ function onOrder(client: ClientLink, { messageId, expectedNumber = 1 }: Rejected
   if (!client.questions.some((question) => question.messageId === messageId && question.state.status === 'sending')) return [client, NONE]
   const expected = client.questions.find(({ number }) => number === expectedNumber)
   // It does not know questions that this device has forgotten, or knows more than it ever sent: a new count, same ids.
-  if (expected === undefined) return giveUp(renewed(client, ctx), ctx)
+  // Or it has that one from elsewhere, by a form or as another device, where it counted; here it never will.
+  const isElsewhere = expected?.state.status === 'accepted' && expected.state.wasThere
+  if (expected === undefined || isElsewhere) return giveUp(renewed(client, ctx), ctx)
   const waiting = { ...client, questions: postpone(client.questions, messageId, 0, undefined) }
   // A log that waits for what it had accepted has lost it since.
   return expected.state.status === 'accepted' ? resendAfter(waiting, expected.state.seq - 1, ctx) : [waiting, NONE]

@@ -23,8 +23,8 @@ export type OutgoingState =
   | { readonly status: 'waiting'; readonly retryAt: number; readonly code: RejectCode | undefined }
   /** Sent; whether it arrived is unknown. `tries` on this link. */
   | { readonly status: 'sending'; readonly since: number; readonly tries: number }
-  /** In the log at `seq`. */
-  | { readonly status: 'accepted'; readonly seq: number }
+  /** In the log at `seq`; `wasThere` already when it was last sent, so that it may have counted for another device. */
+  | { readonly status: 'accepted'; readonly seq: number; readonly wasThere: boolean }
   /** The server will never take it. */
   | { readonly status: 'refused'; readonly code: RejectCode }
 
@@ -41,11 +41,11 @@ const change = (questions: Questions, messageId: MessageId, what: (question: Out
 export const newQuestion = (question: Omit<OutgoingQuestion, 'state'>): OutgoingQuestion => ({ ...question, state: WAITING })
 
 /** The log has the question. */
-export const accept = (questions: Questions, messageId: MessageId, seq: number): Questions =>
+export const accept = (questions: Questions, messageId: MessageId, seq: number, wasThere = false): Questions =>
   change(questions, messageId, (question) =>
     question.state.status === 'accepted' || question.state.status === 'refused'
       ? question
-      : { ...question, state: { status: 'accepted', seq } },
+      : { ...question, state: { status: 'accepted', seq, wasThere } },
   )
 
 /** The server will not take the question: it counts no more, and those after it move up. */

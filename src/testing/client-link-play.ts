@@ -56,12 +56,12 @@ export const entryFrame = (facts: EntryFacts): ServerFrame => ({
   type: 'entry',
   entry: { id: idOf(facts.seq), prev: facts.seq === 1 ? undefined : idOf(facts.seq - 1), at: 0, ...facts },
 })
-export const accepted = (number: number, seq: number): ServerFrame => ({
+export const accepted = (number: number, seq: number, duplicate = false): ServerFrame => ({
   type: 'accepted',
   messageId: messageIdOf(number),
   number,
   seq,
-  duplicate: false,
+  duplicate,
 })
 type Rejected = Extract<ServerFrame, { type: 'rejected' }>
 export const rejected = (number: number, code: Rejected['code'], changes: Partial<Rejected> = {}): ServerFrame => ({

@@ -51,6 +51,8 @@ export const DRAIN_LINKS_PER_SECOND = 500
 export const DRAIN_GOODBYE_MS = 2_000
 /** WebSocket pings and pongs one link may send in a minute. */
 export const CONTROL_FRAMES_PER_MINUTE_MAX = 120
+/** Frames that are ready together share messages of about this many UTF-16 units, so that a slow line brings one every few seconds. */
+export const MESSAGE_CHARS_SENT_MAX = 16 * 1024
 /** Questions a link may have sent and not yet seen accepted. */
 export const SENDS_IN_FLIGHT_MAX = 8
 /** Entries in one read of the log, and so in one batch to a follower. */

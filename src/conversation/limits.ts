@@ -139,7 +139,7 @@ export const STORE_STALL_MAX_MS = 5_000
 
 /** Guidance: pages of one folder, and one page's Markdown in UTF-16 units, which is what can be rendered. */
 export const GUIDANCE_PAGES_MAX = 500
-export const GUIDANCE_PAGE_CHARS_MAX = ANSWER_MARKDOWN_CHARS_MAX
+export const GUIDANCE_PAGE_CHARS_MAX = 50_000
 /** Pages one search gives. */
 export const GUIDANCE_HITS_MAX = 10
 /** Different words of a question that are looked for. */

@@ -268,6 +268,15 @@ describe('a slow reader', () => {
       expect(kindsOf(alive(play, 25))).not.toContain('bye')
     }
   })
+  test('[S11][S12] that takes something is there, though its pongs wait behind the rest', () => {
+    const play = paused()
+    play.buffered = SEND_BUFFER_PAUSE_BYTES * 10
+    for (let look = 0; look < 100; look += 1) {
+      play.buffered -= 1
+      expect(kindsOf(play.pass(1_000))).not.toContain('bye')
+    }
+    expect(play.pass(LINK_SILENCE_MAX_MS).slice(-2)).toEqual(bye(CLOSE_CODES.silent, 'resume'))
+  })
   test('[S11] that takes nothing for thirty seconds is told to come back', () => {
     const play = paused()
     expect(kindsOf(alive(play, SLOW_READER_MAX_MS / 1_000 - 5))).not.toContain('bye')

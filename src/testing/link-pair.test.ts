@@ -61,7 +61,7 @@ describe('seeds that once found something', () => {
     expect(faults(playLinkPair({ seed, durability: 'replicated' }))).toEqual([])
   })
 
-  test.each([135])('[K8] seed %i: a question that was accepted beyond what the page shows can be lost unnoticed', (seed) => {
+  test.each([135])('[K23] seed %i: a question that was accepted beyond what the page shows can be lost unnoticed', (seed) => {
     expect(faults(playLinkPair({ seed, durability: 'replicated' }))).toEqual([])
   })
 

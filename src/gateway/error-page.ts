@@ -2,7 +2,7 @@
 import type { Request } from '@hapi/hapi'
 import { ChatServiceError } from '../chat-service-error.ts'
 import { isMessageId, isSessionId } from '../conversation/ids.ts'
-import { fill } from '../protocol/page-data.ts'
+import { fill } from '../page/page-data.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS, type ErrorPage, type RenderErrorPage } from './gateway-context.ts'
 import { conversationPath } from './chat-page.ts'

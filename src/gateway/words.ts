@@ -5,7 +5,7 @@
  * Places like `{time}` are filled by `fill` of `protocol/page-data.ts`.
  */
 import { QUESTION_GRAPHEMES_MAX } from '../conversation/limits.ts'
-import type { ItemWords, LiveWords } from '../protocol/page-data.ts'
+import type { ItemWords, LiveWords } from '../page/page-data.ts'
 
 const questionMax = QUESTION_GRAPHEMES_MAX.toLocaleString('en-GB')
 

@@ -70,7 +70,6 @@ export class SocketSession {
   closed(code: number): void {
     const { clock, events } = this.#options.context
     this.#dispatch({ type: 'closed' })
-    this.#cancelTick()
     for (const release of this.#release.splice(0)) release()
     events.linkClosed({ transport: 'websocket', code, heldMs: clock.monotonic() - this.#openedAt })
   }

@@ -98,9 +98,8 @@ export async function startService(config: Config, ports: Ports, version: string
     const since = clock.monotonic()
     state.phase = 'draining'
     events.drainStarted({ running: runner.running, limitMs: config.drainMs })
-    const drained = runner.drain(config.drainMs)
-    // hapi goes on listening until this resolves: whoever waits for a running answer gets it.
-    server.ext('onPreStop', () => drained)
+    // The server goes on meanwhile, so whoever watches a running answer sees its end; only then are their links told to move.
+    await runner.drain(config.drainMs)
     await resources.disposeAsync()
     events.serviceStopped({ tookMs: clock.monotonic() - since })
   }

@@ -63,6 +63,8 @@ export class SocketSession {
 
   /** One text message arrived. */
   received(message: string): void {
+    // After our goodbye nothing it says can matter, and parsing it would be work that it makes us do.
+    if (this.#link.status === 'closed') return
     this.#dispatch({ type: 'frames', frames: parseClientFrames(message) })
   }
 

@@ -72,6 +72,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     heardAt: ctx.now,
     snapshotDue: isResumed ? undefined : { logId: frame.logId, by: ctx.now + LINK_SILENCE_MAX_MS },
     probeBy: undefined,
+    probeAgainAt: ctx.now,
     moveAt: link.status === 'open' ? link.moveAt : undefined,
     behindAt: undefined,
     maxInFlight,

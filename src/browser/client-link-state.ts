@@ -41,6 +41,8 @@ export interface OpenLink {
   readonly snapshotDue: { readonly logId: LogId; readonly by: number } | undefined
   /** Something must be heard by then, because a probe was sent. */
   readonly probeBy: number | undefined
+  /** No probe before then: a person who switches tabs to and fro must not use up the link's frames. */
+  readonly probeAgainAt: number
   /** The server asked to move to another process by then. */
   readonly moveAt: number | undefined
   /** Where the view stood at the last ping that named a later head. */

@@ -108,6 +108,12 @@ describe('coming back', () => {
     const heard = open().on({ type: 'woke' }).hears(pingAt(5))
     expect(kindsOf(heard.pass(3_000))).toEqual([])
   })
+  test('[K15] a link is probed every five seconds at most, however often the page wakes up', () => {
+    const play = open().on({ type: 'woke' }).hears(pingAt(5))
+    expect(kindsOf(play.on({ type: 'woke' }).effects)).toEqual([])
+    play.pass(5_000)
+    expect(play.on({ type: 'woke' }).said).toEqual([{ type: 'probe' }])
+  })
   test('[K16] moves when asked, at a time spread over the window, from its cursor', () => {
     const play = open()
     play.chance = 0.25

@@ -29,6 +29,8 @@ import { due, newQuestion, overdue, questionsDeadline, unsend } from './outgoing
 
 /** A woken page hears from a living link within this time. */
 const PROBE_MS = 3_000
+/** … and is asked no more often than this. */
+const PROBE_AGAIN_MS = 5_000
 /** Sends without an answer before the link itself is doubted. */
 const SEND_TRIES_MAX = 2
 
@@ -123,8 +125,11 @@ function wake(client: ClientLink, ctx: ClientContext): ClientStep {
     case 'waiting':
       return connect(client, link.failures, ctx)
     case 'open':
-      if (link.probeBy !== undefined) return [client, NONE]
-      return [{ ...client, link: { ...link, probeBy: ctx.now + PROBE_MS } }, [sendOn(link, { type: 'probe' })]]
+      if (link.probeBy !== undefined || ctx.now < link.probeAgainAt) return [client, NONE]
+      return [
+        { ...client, link: { ...link, probeBy: ctx.now + PROBE_MS, probeAgainAt: ctx.now + PROBE_AGAIN_MS } },
+        [sendOn(link, { type: 'probe' })],
+      ]
     case 'connecting':
     case 'greeting':
     case 'closed':

@@ -13,6 +13,7 @@ import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.t
 import { createListener, serverOptions } from '../gateway/listener.ts'
 import { loadGuidance } from '../guidance/guidance.ts'
 import { registerHealth, type HealthOptions } from '../operations/health.ts'
+import { createBreakerRegistry } from '../resilience/breaker-registry.ts'
 import { createHealthChecks, type HealthChecks } from '../service-level/health-checks.ts'
 import { HYSTERESIS, type Component, type LevelState, type ServiceLevel } from '../service-level/service-level.ts'
 import { createEventsLog } from '../telemetry/events-log.ts'
@@ -22,6 +23,7 @@ import { createLog } from '../telemetry/log.ts'
 import { createTurnRunner } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { Config } from './config.ts'
+import { guardAgent } from './guarded-agent.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { Ports } from './ports.ts'
 import { StartError, systemCode } from './start-error.ts'
@@ -67,7 +69,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const health = createServiceHealth(config, ports)
   const events = withPokes(said, health)
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
-  const agent = opened.use(ports.createAgent(config, ports))
+  const breakers = createBreakerRegistry({ clock })
+  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, breakers, health, events }))
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events })))
   const server = await createGatewayServer(config, ports, { log, health, events, secret, pages })
   registerHealth(server, {
@@ -204,6 +207,10 @@ async function createGatewayServer(config: Config, ports: Ports, { log, health, 
     options: {
       log,
       level: () => health.getCurrentLevel(),
+      onLevelChange: (listener) =>
+        health.subscribe((event) => {
+          if (event.type === 'level') listener()
+        }),
       isAgentAway: () => health.report().state.components.agent.status !== 'working',
       clock: ports.clock,
       chance: ports.chance,

@@ -68,7 +68,13 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
         anotherWay: ENGLISH.chat.anotherWayText.split('{help}'),
         blank: BLANK,
-        pageData: dataBlock({ session: session.id, linkPath: LINK_PATH, itemWords: ENGLISH.item, liveWords: ENGLISH.live, startHref: '/conversations' }),
+        pageData: dataBlock({
+          session: session.id,
+          linkPath: LINK_PATH,
+          itemWords: ENGLISH.item,
+          liveWords: ENGLISH.live,
+          startHref: '/conversations',
+        }),
       })
     },
   }

@@ -53,6 +53,9 @@ export class SocketSession {
     const leave = (): void => this.#dispatch({ type: 'end', reason: 'drain', afterMs: 0 })
     draining.addEventListener('abort', leave, { once: true })
     this.#release.push(() => draining.removeEventListener('abort', leave))
+    // Passing by is enough: every step compares the level.
+    const stopHearing = options.context.onLevelChange?.(() => this.#dispatch({ type: 'tick' }))
+    if (stopHearing !== undefined) this.#release.push(stopHearing)
     this.#plan()
     if (draining.aborted) leave()
   }

@@ -75,6 +75,9 @@ export async function startService(config: Config, ports: Ports, version: string
   const server = await createGatewayServer(config, ports, { log, health, events, secret, pages })
   registerHealth(server, {
     level: () => health.getCurrentLevel(),
+    checks: () => health.report().checks,
+    breakers,
+    now: () => clock.now(),
     phase: () => state.phase,
     uptime: () => (clock.monotonic() - startedAt) / 1000,
     isReadyWhenOffline: config.isReadyWhenOffline,
@@ -158,8 +161,8 @@ interface Checked {
 
 function registerChecks(health: HealthChecks, { log, agent, link }: Checked): void {
   health.registerHealthCheck(log.profile.store, () => log.probe(), { component: 'store' })
-  health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
   health.registerHealthCheck('websocket', link)
+  health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
 }
 
 const COMPONENTS: readonly Component[] = ['store', 'agent', 'link']

@@ -5,7 +5,7 @@
  * Does nothing when nothing that goes into it has changed. Run as `node scripts/build.ts`.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -88,8 +88,7 @@ function images(): readonly Output[] {
   return readdirSync(folder).map((name) => ({ name, content: readFileSync(join(folder, name)) }))
 }
 
-function write(outputs: readonly Output[], inputs: string): Manifest {
-  rmSync(dist, { recursive: true, force: true })
+function write(outputs: readonly Output[], inputs: string): void {
   mkdirSync(dist, { recursive: true })
   const files: Record<string, string> = {}
   for (const { name, content } of outputs) {
@@ -99,9 +98,12 @@ function write(outputs: readonly Output[], inputs: string): Manifest {
     files[name] = file
   }
   const manifest: Manifest = { inputs, files }
-  // Last, so that a build that was cut short is built again.
-  writeFileSync(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`)
-  return manifest
+  // After the files and in one step, so that a server that starts meanwhile finds the old build or the new one, and a build
+  // that was cut short is built again.
+  writeFileSync(`${manifestPath}.new`, `${JSON.stringify(manifest, undefined, 2)}\n`)
+  renameSync(`${manifestPath}.new`, manifestPath)
+  const kept = new Set(['manifest.json', ...Object.values(files)])
+  for (const name of readdirSync(dist)) if (!kept.has(name)) rmSync(join(dist, name), { recursive: true, force: true })
 }
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)

@@ -63,40 +63,64 @@ test('[O39] refused twice, the question is answered and the person has done noth
   expect([lines(server, 'agent.attempt_failed'), lines(server, 'agent.failed'), lines(server, 'breaker.opened')]).toEqual([2, 0, 0])
 })
 
-test('[O40] an agent that is not there: an honest failure, an open breaker, and an answer once it is back', async () => {
-  using folder = temporaryFolder()
-  const gone = await startSimulator(...SWIFT)
-  const { port } = new URL(gone.url)
-  await gone.kill('SIGKILL')
-  const env = { ...ENV, BREAKER_AI_AGENT_RESET_TIMEOUT_MS: '1500', BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS: '1500' }
-  await using server = await startServer({ dataDir: folder.path, agentUrl: gone.url, env })
-  const person = new ApiClient(server.url)
-  const session = await person.createSession()
-  expect(await person.ask(session, 'Is anybody there?')).toMatchObject({ status: 202, body: { status: 'queued' } })
-  expect(await person.until(session, endOf(1))).toBe('failed')
-  await server.line(onAction('breaker.opened'))
-  expect(lines(server, 'agent.attempt_failed')).toBe(5)
+/** A recovery is believed when it has lasted for ten seconds. */
+const RECOVERY_MS = 45_000
 
-  await person.ask(session, 'And now?')
-  expect(await person.until(session, endOf(2))).toBe('failed')
-  await server.line(onAction('breaker.rejected'))
-  expect(lines(server, 'agent.attempt_failed')).toBe(5)
-  expect(await detailsOf(server)).toMatchObject({
-    status: 'degraded',
-    degradation: 'limited',
-    services: { sqlite: { status: 'healthy' }, aiAgent: { status: 'unhealthy' } },
-    circuitBreakers: [{ name: 'ai-agent', state: 'open' }],
-  })
+test.concurrent(
+  '[O40] an agent that fails every question opens the breaker: questions wait, and are answered when it is well again',
+  async () => {
+    using folder = temporaryFolder()
+    await using simulator = await startSimulator(...SWIFT)
+    const env = { ...ENV, BREAKER_AI_AGENT_RESET_TIMEOUT_MS: '1500', BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS: '1500' }
+    await using server = await startServer({ dataDir: folder.path, agentUrl: simulator.url, env })
+    await failWith(simulator, { fault: 'error' })
+    const person = new ApiClient(server.url)
+    const session = await person.createSession()
+    await person.ask(session, 'Is anybody well there?')
+    expect(await person.until(session, endOf(1))).toBe('failed')
+    await server.line(onAction('breaker.opened'))
+    expect(await person.ask(session, 'How do I keep a copy?')).toMatchObject({ status: 202, body: { status: 'queued' } })
+    expect(await detailsOf(server)).toMatchObject({
+      status: 'degraded',
+      degradation: 'limited',
+      services: { sqlite: { status: 'healthy' } },
+      circuitBreakers: [{ name: 'ai-agent', state: 'open' }],
+    })
+    expect([(await statsOf(simulator)).questions, lines(server, 'agent.attempt_failed')]).toEqual([5, 5])
 
-  await using back = await startSimulator('--port', port, ...SWIFT)
-  for (let waitMs = 1; waitMs > 0;) waitMs = (await detailsOf(server)).circuitBreakers[0].retryAfterMs
-  await person.ask(session, 'How do I keep a copy?')
-  expect(await person.until(session, endOf(3))).toBe('complete')
-  await server.line(onAction('breaker.half_opened'))
-  await server.line(onAction('breaker.closed'))
-  expect((await statsOf(back)).questions).toBe(1)
-  expect((await detailsOf(server)).circuitBreakers[0].state).toBe('closed')
-})
+    await failWith(simulator, { fault: 'normal' })
+    expect(await person.until(session, endOf(2))).toBe('complete')
+    await server.line(onAction('breaker.half_opened'))
+    await server.line(onAction('breaker.closed'))
+    expect((await statsOf(simulator)).questions).toBe(1)
+    expect(await detailsOf(server)).toMatchObject({ status: 'healthy', degradation: 'full', circuitBreakers: [{ state: 'closed' }] })
+  },
+  RECOVERY_MS,
+)
+
+test.concurrent(
+  '[O41] a question to an agent that is not there waits without a try, and is answered when the agent has come',
+  async () => {
+    using folder = temporaryFolder()
+    const gone = await startSimulator(...SWIFT)
+    const { port } = new URL(gone.url)
+    await gone.kill('SIGKILL')
+    await using server = await startServer({ dataDir: folder.path, agentUrl: gone.url, env: ENV })
+    const person = new ApiClient(server.url)
+    const session = await person.createSession()
+    expect(await person.ask(session, 'How do I keep a copy?')).toMatchObject({ status: 202, body: { status: 'queued' } })
+    expect(await detailsOf(server)).toMatchObject({
+      status: 'degraded',
+      degradation: 'limited',
+      services: { aiAgent: { status: 'unhealthy' } },
+      circuitBreakers: [{ state: 'closed' }],
+    })
+    await using back = await startSimulator('--port', port, ...SWIFT)
+    expect(await person.until(session, endOf(1))).toBe('complete')
+    expect([(await statsOf(back)).questions, lines(server, 'agent.attempt_failed')]).toEqual([1, 0])
+  },
+  RECOVERY_MS,
+)
 
 test('[O36] when the breaker opens, open links, API, probes and log say limited, though the agent answers pings', async () => {
   using folder = temporaryFolder()

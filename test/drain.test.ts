@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { SAME_SIGNAL_MS } from '../src/app/shutdown.ts'
 import { createClock } from '../src/app/ports.ts'
-import { ApiClient, type Message } from './api-client.ts'
+import { ApiClient, type Message, type ServerSentEvent } from './api-client.ts'
 import { createHeldAgent } from './held-agent.ts'
 import { onAction } from './processes.ts'
 import { startServer, temporaryFolder } from './server-process.ts'
@@ -15,6 +15,12 @@ const complete = (messages: readonly Message[]): readonly Message[] | undefined 
 
 const half = (messages: readonly Message[]): true | undefined => (messages.some(({ content }) => content === 'Half') ? true : undefined)
 
+async function allOf(events: AsyncIterable<ServerSentEvent>): Promise<readonly ServerSentEvent[]> {
+  const all: ServerSentEvent[] = []
+  for await (const event of events) all.push(event)
+  return all
+}
+
 test('[O25][O31] a running answer is finished before the process ends, which lives and is not ready meanwhile', async () => {
   using folder = temporaryFolder()
   await using agent = await createHeldAgent()
@@ -25,6 +31,7 @@ test('[O25][O31] a running answer is finished before the process ends, which liv
   const question = await agent.asked()
   question.say('Half')
   await person.until(session, half)
+  const watched = allOf(person.events(session))
 
   server.signal('SIGTERM')
   await server.line(onAction('drain.started'))
@@ -33,6 +40,8 @@ test('[O25][O31] a running answer is finished before the process ends, which liv
   question.say(' and the other half')
   question.finish()
   expect(await server.exited).toEqual({ code: 0, signal: null })
+  // Who watched saw the end of the answer before the stream was ended.
+  expect((await watched).some(({ data }) => data.includes('"kind":"turn-ended"'))).toBe(true)
 
   await using next = await startServer({ dataDir: folder.path, agentUrl: agent.url })
   person.moveTo(next.url)

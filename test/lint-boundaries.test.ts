@@ -14,6 +14,7 @@ const root = path.resolve(import.meta.dirname, '..')
 const DOORS = {
   conversation: ['conversation.ts', 'limits.ts'],
   protocol: ['protocol.ts', 'close-codes.ts'],
+  page: ['item-view.ts', 'page-data.ts'],
   resilience: ['breaker-registry.ts', 'backoff.ts'],
   'service-level': ['service-level.ts', 'health-checks.ts'],
   telemetry: ['events.ts', 'log.ts'],
@@ -41,6 +42,7 @@ const MAY_IMPORT: Readonly<Record<Module, readonly string[]>> = {
   conversation: [],
   resilience: [],
   protocol: open('conversation'),
+  page: open('conversation'),
   'service-level': open('resilience'),
   telemetry: [...open('conversation'), 'service-level/service-level.ts'],
   guidance: open('conversation'),
@@ -54,7 +56,7 @@ const MAY_IMPORT: Readonly<Record<Module, readonly string[]>> = {
     'telemetry/events.ts',
   ],
   gateway: [
-    ...open('conversation', 'protocol', 'resilience'),
+    ...open('conversation', 'protocol', 'page', 'resilience'),
     'conversation-log/conversation-log.ts',
     'service-level/service-level.ts',
     'guidance/guidance.ts',
@@ -67,12 +69,12 @@ const MAY_IMPORT: Readonly<Record<Module, readonly string[]>> = {
     'telemetry/events.ts',
   ],
   'agent-simulator': [...open('conversation', 'resilience'), 'guidance/guidance.ts'],
-  browser: open('conversation', 'protocol', 'resilience'),
+  browser: open('conversation', 'protocol', 'page', 'resilience'),
   app: but('app', 'browser', 'testing', 'agent-simulator'),
   testing: but('testing').filter((file) => file !== 'app/main.ts' && file !== 'agent-simulator/main.ts'),
 }
 
-const PURE: readonly Module[] = ['conversation', 'resilience', 'protocol', 'service-level']
+const PURE: readonly Module[] = ['conversation', 'resilience', 'protocol', 'page', 'service-level']
 const TIMELESS = MODULES.filter((name) => name !== 'app' && name !== 'testing')
 
 /** Lines that stand in one file of a module, and the rule that must refuse them, if any. */

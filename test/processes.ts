@@ -5,8 +5,12 @@
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { pathToFileURL } from 'node:url'
 
 const root = path.resolve(import.meta.dirname, '..')
+
+/** A test that ran out of time never comes to dispose of what it started. */
+const END_WITH_PARENT = pathToFileURL(path.join(root, 'scripts/end-with-parent.mjs')).href
 
 export interface Exit {
   readonly code: number | null
@@ -33,8 +37,6 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Runs the process in a group of its own, so that a signal to the group is a Ctrl-C at its terminal. */
   readonly isGroup?: boolean
-  /** The Node, or another program, that runs the script. */
-  readonly program?: string
 }
 
 interface Waiter {
@@ -44,14 +46,14 @@ interface Waiter {
 
 /** Starts `script`, a path in the repository, under this Node with nothing of our own environment but the path. */
 export function startProcess(script: string, options: ProcessOptions = {}): RunningProcess {
-  const child = spawn(options.program ?? process.execPath, [path.join(root, script), ...(options.args ?? [])], {
+  const child = spawn(process.execPath, ['--import', END_WITH_PARENT, path.join(root, script), ...(options.args ?? [])], {
     cwd: root,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', NODE_ENV: 'test', ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: options.isGroup === true,
   })
-  const { pid } = child
-  if (pid === undefined) throw new Error(`${script} could not be started`)
+  const { pid, stdout, stderr } = child
+  if (pid === undefined || stdout === null || stderr === null) throw new Error(`${script} could not be started`)
   const lines: string[] = []
   const errors: string[] = []
   const waiters = new Set<Waiter>()
@@ -59,8 +61,8 @@ export function startProcess(script: string, options: ProcessOptions = {}): Runn
     lines.push(line)
     for (const waiter of waiters) waiter.tell(line)
   }
-  createInterface(child.stdout).on('line', hear)
-  createInterface(child.stderr).on('line', (line) => {
+  createInterface(stdout).on('line', hear)
+  createInterface(stderr).on('line', (line) => {
     errors.push(line)
     hear(line)
   })

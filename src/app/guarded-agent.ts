@@ -52,6 +52,13 @@ export function guardAgent(agent: Agent, settings: Config['agent'], parts: Guard
 }
 
 /**
+ * Whether a question had better wait: the checks have not found the agent, or its breaker would refuse the question, as it also does
+ * while another one is finding out whether the agent is back. Until the first check has answered, nobody knows that it is there.
+ */
+export const isAgentAway = (health: HealthChecks, breakers: BreakerRegistry): boolean =>
+  health.report().state.components.agent.status !== 'working' || (breakers.stats(SERVICE)?.retryAfterMs ?? 0) > 0
+
+/**
  * The agent counts as away from the moment its breaker refuses questions. A breaker whose time is over refuses nobody, but moves
  * only when somebody asks: from then on the checks decide, or a service that nobody asks anything would stay limited for ever.
  */

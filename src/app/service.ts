@@ -20,10 +20,10 @@ import { createEventsLog } from '../telemetry/events-log.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createIdHash } from '../telemetry/id-hash.ts'
 import { createLog } from '../telemetry/log.ts'
-import { createTurnRunner } from '../turns/turn-runner.ts'
+import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { Config } from './config.ts'
-import { guardAgent } from './guarded-agent.ts'
+import { guardAgent, isAgentAway } from './guarded-agent.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { Ports } from './ports.ts'
 import { StartError, systemCode } from './start-error.ts'
@@ -71,8 +71,9 @@ export async function startService(config: Config, ports: Ports, version: string
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
   const breakers = createBreakerRegistry({ clock })
   const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, breakers, health, events }))
-  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events })))
-  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages })
+  const isAway = (): boolean => isAgentAway(health, breakers)
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, isAgentAway: isAway })))
+  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages, isAway })
   registerHealth(server, {
     level: () => health.getCurrentLevel(),
     checks: () => health.report().checks,
@@ -104,9 +105,8 @@ export async function startService(config: Config, ports: Ports, version: string
     const since = clock.monotonic()
     state.phase = 'draining'
     events.drainStarted({ running: runner.running, limitMs: config.drainMs })
-    const drained = runner.drain(config.drainMs)
-    // hapi goes on listening until this resolves: whoever waits for a running answer gets it.
-    server.ext('onPreStop', () => drained)
+    // The server goes on meanwhile, so whoever watches a running answer sees its end; only then are their links told to move.
+    await runner.drain(config.drainMs)
     await resources.disposeAsync()
     events.serviceStopped({ tookMs: clock.monotonic() - since })
   }
@@ -171,8 +171,8 @@ const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.
 function runnerOptions(
   config: Config,
   { clock, chance, digest, randomBytes }: Ports,
-  parts: { readonly log: ConversationLog; readonly agent: Agent; readonly events: Events },
-): Parameters<typeof createTurnRunner>[0] {
+  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'isAgentAway'>,
+): TurnRunnerOptions {
   const settings: TurnSettings = {
     ...DEFAULT_TURN_SETTINGS,
     leaseMs: config.turnLeaseMs,
@@ -192,9 +192,11 @@ interface GatewayParts {
   readonly events: Events
   readonly secret: string
   readonly pages: PagesOptions
+  readonly isAway: () => boolean
 }
 
-async function createGatewayServer(config: Config, ports: Ports, { log, health, events, secret, pages }: GatewayParts): Promise<Server> {
+async function createGatewayServer(config: Config, ports: Ports, parts: GatewayParts): Promise<Server> {
+  const { log, health, events, secret, pages, isAway } = parts
   const settings: GatewaySettings = {
     secret,
     publicOrigin: config.publicOrigin,
@@ -214,7 +216,7 @@ async function createGatewayServer(config: Config, ports: Ports, { log, health, 
         health.subscribe((event) => {
           if (event.type === 'level') listener()
         }),
-      isAgentAway: () => health.report().state.components.agent.status !== 'working',
+      isAgentAway: isAway,
       clock: ports.clock,
       chance: ports.chance,
       randomBytes: ports.randomBytes,

@@ -5,8 +5,8 @@
  */
 import type { AnswerItem, Item } from '../conversation/conversation.ts'
 import type { TurnId } from '../conversation/ids.ts'
-import { itemKey } from '../protocol/item-view.ts'
-import { fill, type LiveWords } from '../protocol/page-data.ts'
+import { itemKey } from '../page/item-view.ts'
+import { fill, type LiveWords } from '../page/page-data.ts'
 
 /** An answer that came to its end on this page. */
 export interface ReadyAnswer {

@@ -4,7 +4,7 @@
  */
 import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { CONNECT_TIMEOUT_MS } from '../conversation/limits.ts'
-import type { PageData } from '../protocol/page-data.ts'
+import type { PageData } from '../page/page-data.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { Connection } from './connection.ts'
 import { createComposer } from './composer.ts'

@@ -3,7 +3,7 @@
  */
 import { Button, CharacterCount, ErrorSummary, SkipLink } from 'govuk-frontend'
 import { mintMessageId } from '../conversation/ids.ts'
-import { parsePageData } from '../protocol/page-data.ts'
+import { parsePageData } from '../page/page-data.ts'
 import { enhanceChatPage } from './chat-page.ts'
 import { Connection } from './connection.ts'
 import { find } from './elements.ts'

@@ -1,7 +1,7 @@
 /**
  * The words of `client-link.ts`: what a page knows, what can happen to it, and what it asks its shell to do.
  */
-import type { MessageId, SessionId, TurnId, DeviceId } from '../conversation/ids.ts'
+import type { DeviceId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import type { Durability } from '../conversation/durability.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ClientFrame, LEVELS, ServerFrame } from '../protocol/protocol.ts'
@@ -37,10 +37,12 @@ export interface OpenLink {
   readonly socket: number
   readonly since: number
   readonly heardAt: number
-  /** A snapshot was announced: entries mean nothing before it. */
-  readonly awaitsSnapshot: boolean
+  /** A snapshot of this log was announced and must come by then: entries mean nothing before it. */
+  readonly snapshotDue: { readonly logId: LogId; readonly by: number } | undefined
   /** Something must be heard by then, because a probe was sent. */
   readonly probeBy: number | undefined
+  /** No probe before then: a person who switches tabs to and fro must not use up the link's frames. */
+  readonly probeAgainAt: number
   /** The server asked to move to another process by then. */
   readonly moveAt: number | undefined
   /** Where the view stood at the last ping that named a later head. */

@@ -5,7 +5,7 @@
 import { ErrorSummary } from 'govuk-frontend'
 import type { MessageId } from '../conversation/ids.ts'
 import { checkQuestion, normaliseQuestion, type QuestionProblem } from '../conversation/question-text.ts'
-import type { LiveWords } from '../protocol/page-data.ts'
+import type { LiveWords } from '../page/page-data.ts'
 import type { LinkView } from './view-model.ts'
 import { find, findIn, setText, setVisible, template } from './elements.ts'
 

@@ -94,7 +94,8 @@ export class Connection {
         this.#open(effect.socket)
         return
       case 'send':
-        if (this.#socket?.number === effect.socket) this.#socket.socket.send(formatFrames(effect.frames))
+        // A message for each: a question fits into one, several together may be larger than a server takes.
+        if (this.#socket?.number === effect.socket) for (const frame of effect.frames) this.#socket.socket.send(formatFrames([frame]))
         return
       case 'close':
         if (this.#socket?.number === effect.socket) this.#socket.socket.close(effect.code)

@@ -11,7 +11,7 @@ export interface Follower {
   before(): void
   /** After it changed; `answer` is the latest one. */
   after(answer: HTMLElement | undefined): void
-  /** The person has just acted at the end. */
+  /** The person has just acted at the end: what they sent comes into view. */
   follow(): void
 }
 
@@ -72,7 +72,8 @@ export function createFollower(list: HTMLElement, newBelow: HTMLElement): Follow
       setVisible(newBelow, isNew)
     },
     follow() {
-      if (overhang() > 0) list.lastElementChild?.scrollIntoView({ block: 'nearest' })
+      // Also up: on a small screen the box can be a whole window below the messages.
+      list.lastElementChild?.scrollIntoView({ block: 'nearest' })
     },
   }
 }

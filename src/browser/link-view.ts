@@ -26,7 +26,7 @@ function statusOf(link: LinkStatus): LinkView['status'] {
     case 'greeting':
       return 'away'
     case 'open':
-      return link.awaitsSnapshot ? 'away' : 'connected'
+      return link.snapshotDue === undefined ? 'connected' : 'away'
     case 'closed':
       return link.code === CLOSE_CODES.sessionGone || link.code === CLOSE_CODES.sessionExpired ? 'gone' : 'closed'
   }

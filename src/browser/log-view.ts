@@ -3,9 +3,17 @@
  *
  * Entries are applied in their place or not at all; over a hole nothing is ever guessed.
  */
-import { applyEntry, EMPTY_CONVERSATION, fit, latestAnswer, type AnswerItem, type Conversation } from '../conversation/conversation.ts'
+import {
+  applyEntry,
+  EMPTY_CONVERSATION,
+  findQuestion,
+  fit,
+  latestAnswer,
+  type AnswerItem,
+  type Conversation,
+} from '../conversation/conversation.ts'
 import type { Entry } from '../conversation/entry.ts'
-import type { Cursor, LogId } from '../conversation/ids.ts'
+import type { Cursor, LogId, MessageId } from '../conversation/ids.ts'
 import type { BlockFrame, SnapshotFrame } from '../protocol/protocol.ts'
 
 /** An answer's completed blocks, in order, and how many UTF-16 units of its text they cover. */
@@ -34,6 +42,14 @@ export const blocksOf = (view: LogView, answer: Pick<AnswerItem, 'turnId' | 'att
 /** Where to resume, or `undefined` when only a snapshot will do. */
 export function cursorOf({ logId, conversation: { head } }: LogView): Cursor | undefined {
   return logId === undefined || head === undefined ? undefined : { logId, seq: head.seq, id: head.id }
+}
+
+/** Whether the question that the log holds at `seq` is in the view, or among the messages that were left out before its first. */
+export function showsQuestion({ logId, conversation, earlier }: LogView, messageId: MessageId, seq: number): boolean {
+  if (logId === undefined || seq > (conversation.head?.seq ?? 0)) return false
+  const [first] = conversation.items
+  const isEarlier = earlier > 0 && first !== undefined && seq < first.seq
+  return isEarlier || findQuestion(conversation, messageId) !== undefined
 }
 
 /** `broken`: the entry cannot follow what is shown, so the view must be fetched anew. */

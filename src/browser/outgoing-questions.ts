@@ -23,8 +23,8 @@ export type OutgoingState =
   | { readonly status: 'waiting'; readonly retryAt: number; readonly code: RejectCode | undefined }
   /** Sent; whether it arrived is unknown. `tries` on this link. */
   | { readonly status: 'sending'; readonly since: number; readonly tries: number }
-  /** In the log at `seq`. */
-  | { readonly status: 'accepted'; readonly seq: number }
+  /** In the log at `seq`; `wasThere` already when it was last sent, so that it may have counted for another device. */
+  | { readonly status: 'accepted'; readonly seq: number; readonly wasThere: boolean }
   /** The server will never take it. */
   | { readonly status: 'refused'; readonly code: RejectCode }
 
@@ -41,11 +41,11 @@ const change = (questions: Questions, messageId: MessageId, what: (question: Out
 export const newQuestion = (question: Omit<OutgoingQuestion, 'state'>): OutgoingQuestion => ({ ...question, state: WAITING })
 
 /** The log has the question. */
-export const accept = (questions: Questions, messageId: MessageId, seq: number): Questions =>
+export const accept = (questions: Questions, messageId: MessageId, seq: number, wasThere = false): Questions =>
   change(questions, messageId, (question) =>
     question.state.status === 'accepted' || question.state.status === 'refused'
       ? question
-      : { ...question, state: { status: 'accepted', seq } },
+      : { ...question, state: { status: 'accepted', seq, wasThere } },
   )
 
 /** The server will not take the question: it counts no more, and those after it move up. */
@@ -92,8 +92,13 @@ export const lacksNumber = (questions: Questions): boolean =>
   questions.some(({ number, state }) => number === 0 && state.status === 'waiting')
 
 /** Forgets what survives without this page and is shown by the log itself. */
-export const forgetSettled = (questions: Questions, settled: number, shownUpTo: number): Questions => {
-  const isDone = ({ state }: OutgoingQuestion): boolean => state.status === 'accepted' && state.seq <= settled && state.seq <= shownUpTo
+export const forgetSettled = (
+  questions: Questions,
+  settled: number,
+  isShown: (messageId: MessageId, seq: number) => boolean,
+): Questions => {
+  const isDone = ({ messageId, state }: OutgoingQuestion): boolean =>
+    state.status === 'accepted' && state.seq <= settled && isShown(messageId, state.seq)
   return questions.some(isDone) ? questions.filter((question) => !isDone(question)) : questions
 }
 
@@ -137,9 +142,10 @@ export function overdue(
 }
 
 /** When something is due or overdue next; `undefined` when only an answer can move things. */
-export function questionsDeadline(questions: Questions): number | undefined {
-  const sent = questions.flatMap(({ state }) => (state.status === 'sending' ? [state.since + ACCEPT_TIMEOUT_MS] : []))
-  if (sent.length > 0) return Math.min(...sent)
+export function questionsDeadline(questions: Questions, maxInFlight: number): number | undefined {
+  const times = questions.flatMap(({ state }) => (state.status === 'sending' ? [state.since + ACCEPT_TIMEOUT_MS] : []))
+  // Nothing overtakes the first that waits.
   const first = questions.find(({ state }) => state.status === 'waiting')?.state
-  return first?.status === 'waiting' ? first.retryAt : undefined
+  if (first?.status === 'waiting' && times.length < maxInFlight) times.push(first.retryAt)
+  return times.length > 0 ? Math.min(...times) : undefined
 }

@@ -1,5 +1,10 @@
 import type { SessionId } from '../conversation/ids.ts'
-import type { Rings } from './sync-log.ts'
+
+/** Which doorbells an answered command rings. */
+export interface Rings {
+  readonly session: SessionId | undefined
+  readonly work: boolean
+}
 
 /** Tells listeners in this process that something was appended or may be claimed. A missed ring costs latency, never data. */
 export interface Doorbells {

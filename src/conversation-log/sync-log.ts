@@ -4,10 +4,10 @@
  * The memory log is one of these; the SQLite worker drives another; a simulation may drive the memory one directly.
  * Commands are plain data, so that they can be queued, batched and sent to another thread.
  */
-import type { RandomBytes, SessionId } from '../conversation/ids.ts'
+import type { RandomBytes } from '../conversation/ids.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { ConversationLog, StoreProfile } from './conversation-log.ts'
-import type { Doorbells } from './doorbells.ts'
+import type { Doorbells, Rings } from './doorbells.ts'
 
 /** What every adapter needs from outside. */
 export interface LogPorts {
@@ -38,12 +38,6 @@ const READS: ReadonlySet<CommandName> = new Set<CommandName>(['findSession', 'li
 
 /** Whether the command changes nothing. */
 export const isRead = (command: LogCommand): boolean => READS.has(command.name)
-
-/** Which doorbells an answered command rings. */
-export interface Rings {
-  readonly session: SessionId | undefined
-  readonly work: boolean
-}
 
 const SILENT: Rings = { session: undefined, work: false }
 

@@ -51,6 +51,8 @@ export const DRAIN_LINKS_PER_SECOND = 500
 export const DRAIN_GOODBYE_MS = 2_000
 /** WebSocket pings and pongs one link may send in a minute. */
 export const CONTROL_FRAMES_PER_MINUTE_MAX = 120
+/** Frames that are ready together share messages of about this many UTF-16 units, so that a slow line brings one every few seconds. */
+export const MESSAGE_CHARS_SENT_MAX = 16 * 1024
 /** Questions a link may have sent and not yet seen accepted. */
 export const SENDS_IN_FLIGHT_MAX = 8
 /** Entries in one read of the log, and so in one batch to a follower. */
@@ -137,7 +139,7 @@ export const STORE_STALL_MAX_MS = 5_000
 
 /** Guidance: pages of one folder, and one page's Markdown in UTF-16 units, which is what can be rendered. */
 export const GUIDANCE_PAGES_MAX = 500
-export const GUIDANCE_PAGE_CHARS_MAX = ANSWER_MARKDOWN_CHARS_MAX
+export const GUIDANCE_PAGE_CHARS_MAX = 50_000
 /** Pages one search gives. */
 export const GUIDANCE_HITS_MAX = 10
 /** Different words of a question that are looked for. */

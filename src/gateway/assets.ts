@@ -48,7 +48,7 @@ export interface AssetPaths {
 }
 
 /** The browser files were never built. Not retryable: `npm run build` makes them. */
-export class AssetsMissingError extends ChatServiceError {
+class AssetsMissingError extends ChatServiceError {
   override name = 'AssetsMissingError'
 
   constructor(what: string, options: { readonly cause?: unknown } = {}) {

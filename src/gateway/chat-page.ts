@@ -4,8 +4,8 @@ import { isOpen, type Item } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
-import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../protocol/item-view.ts'
-import { fill, type PageData } from '../protocol/page-data.ts'
+import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
+import { fill, type PageData } from '../page/page-data.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import { renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
@@ -50,7 +50,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
       const base = conversationPath(session.id)
       const first = items[window.start]
       return renderPage(shell, request, 'chat', {
-        title: ENGLISH.chat.title,
+        title: ENGLISH.chat.heading,
         robots: 'none',
         hasError: options.problem !== undefined,
         base,

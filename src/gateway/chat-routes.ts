@@ -4,13 +4,14 @@ import type { Request, ResponseToolkit, RouteOptions, Server } from '@hapi/hapi'
 import { isMessageId, mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { isOpen, findQuestion } from '../conversation/conversation.ts'
 import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
-import { formatTime } from '../protocol/item-view.ts'
-import { fill } from '../protocol/page-data.ts'
+import { formatTime } from '../page/item-view.ts'
+import { fill } from '../page/page-data.ts'
 import { createAnswerBlocks } from './answer-blocks.ts'
 import { answerPath, conversationPath, createChatPages, type ChatPageOptions, type ChatPages } from './chat-page.ts'
 import { MessageConflictError, OverloadError, QuestionTextError, RateLimitError, TooManySessionsError } from './errors.ts'
 import { formField } from './forgery.ts'
-import { FORM_FIELDS, type GatewayContext } from './gateway-context.ts'
+import { FORM_FIELDS } from './form-fields.ts'
+import type { GatewayContext } from './gateway-context.ts'
 import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
 import type { NewAsk } from './visitor-sessions.ts'
 import { waitForAnswer } from './wait-for-answer.ts'
@@ -158,7 +159,7 @@ function put(context: GatewayContext, pages: ChatPages, request: Request, h: Res
       if (error instanceof QuestionTextError) return again(400, { ...kept, problem: error.problem })
       if (error instanceof RateLimitError) {
         const seconds = Math.max(1, Math.ceil(error.retryAfterMs / 1_000))
-        return again(429, { ...kept, notice: fill(ENGLISH.live.rate, { seconds }) })
+        return again(429, { ...kept, notice: fill(ENGLISH.chat.rate, { seconds }) })
       }
       if (error instanceof OverloadError) return again(429, { ...kept, notice: ENGLISH.live.overload })
       throw error

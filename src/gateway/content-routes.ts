@@ -2,7 +2,7 @@
 import { notFound } from '@hapi/boom'
 import type { Server } from '@hapi/hapi'
 import type { Audience } from '../guidance/guidance.ts'
-import { fill } from '../protocol/page-data.ts'
+import { fill } from '../page/page-data.ts'
 import { htmlReply, renderPage, type PageShell, type TextPage } from './page-shell.ts'
 import { PAGE_HEADINGS } from './answer-html.ts'
 import { renderBlocks } from './render-answer.ts'

@@ -2,9 +2,10 @@
 import type { Request } from '@hapi/hapi'
 import { ChatServiceError } from '../chat-service-error.ts'
 import { isMessageId, isSessionId } from '../conversation/ids.ts'
-import { fill } from '../protocol/page-data.ts'
+import { fill } from '../page/page-data.ts'
 import { formField } from './forgery.ts'
-import { FORM_FIELDS, type ErrorPage, type RenderErrorPage } from './gateway-context.ts'
+import { FORM_FIELDS } from './form-fields.ts'
+import type { ErrorPage, RenderErrorPage } from './gateway-context.ts'
 import { conversationPath } from './chat-page.ts'
 import { renderPage, type PageShell } from './page-shell.ts'
 import { ENGLISH } from './words.ts'
@@ -63,7 +64,7 @@ function byStatus(page: ErrorPage, isKept: boolean): ErrorView {
 }
 
 /** The same form to the same place: with the same hidden id it asks once, however often it is sent. */
-const sameForm = (request: Request) => ({ action: request.path, button: ENGLISH.live.sendAgain })
+const sameForm = (request: Request) => ({ action: request.path, button: ENGLISH.chat.sendAgain })
 
 function keptMessageId(request: Request): string | undefined {
   const posted = formField(request, FORM_FIELDS.messageId) ?? ''

@@ -10,7 +10,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Request, Server } from '@hapi/hapi'
 import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
 import { ForgeryError } from './errors.ts'
-import { FORM_FIELDS, type GatewaySettings } from './gateway-context.ts'
+import { FORM_FIELDS } from './form-fields.ts'
+import type { GatewaySettings } from './gateway-context.ts'
 import { isApiRequest, isUnknownRoute } from './routes.ts'
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['get', 'head', 'options'])

@@ -59,9 +59,6 @@ export interface PagesOptions {
   readonly helpPages: readonly HelpPage[]
 }
 
-/** Names of the hidden and visible fields of every form; the gateway itself reads `csrf` and `question`. */
-export const FORM_FIELDS = { csrf: 'csrf', messageId: 'clientMessageId', question: 'question' } as const
-
 /** What a page about a failed request says. Nothing internal is in it. */
 export interface ErrorPage {
   readonly status: number

@@ -14,15 +14,12 @@ import { answerParserErrors, refuseMissingHost } from './listener.ts'
 import { registerLiveLink, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
-import { LINK_PATH } from './routes.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
 import { registerVisitors } from './visitor.ts'
 
 const SECRET_CHARS_MIN = 32
-/** WebSocket's own word for a fault of the server's. */
-const INTERNAL_ERROR = 1011
 
 const renderMinimalErrorPage: RenderErrorPage = (_request, page) => minimalErrorPage(page)
 
@@ -75,13 +72,7 @@ function openSocketSession(context: GatewayContext, { socket, visitor, leaving }
   const session = new SocketSession({ context: { ...context, draining: leaving }, blocks: context.blocks, socket, visitor })
   socket.on('message', (data, isBinary) => {
     if (isBinary || !Buffer.isBuffer(data)) return
-    try {
-      session.received(data.toString())
-    } catch (cause) {
-      // A fault of ours costs this link, which comes back, and not the process with everybody else's.
-      context.events.requestFailed({ method: 'GET', route: LINK_PATH, status: 500, reference: '', cause })
-      socket.close(INTERNAL_ERROR)
-    }
+    session.received(data.toString())
   })
   socket.once('close', (code) => session.closed(code))
 }

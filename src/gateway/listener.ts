@@ -33,7 +33,8 @@ export const serverOptions = (listener: Server, place: { readonly host: string; 
   // Other services on the same domain set cookies, too; odd ones are theirs and must not break a request to us.
   state: { strictHeader: false, ignoreErrors: true },
   routes: {
-    state: { parse: true, failAction: 'ignore' },
+    // `visitor.ts` reads the one cookie we have itself.
+    state: { parse: false, failAction: 'ignore' },
     payload: { maxBytes: REQUEST_BYTES_MAX, multipart: false },
   },
 })

@@ -211,6 +211,18 @@ async function exchange(door: Door, bytes: string): Promise<string> {
   return received
 }
 
+test('[H26] a refusal closes the socket, also for a peer that keeps its own half open', async () => {
+  await using door = await createDoor()
+  const ended = new Promise((resolve) => {
+    door.server.listener.once('connection', (socket: Socket) => socket.once('close', resolve))
+  })
+  const peer = connect({ port: Number(door.server.info.port), host: '127.0.0.1', allowHalfOpen: true })
+  peer.resume().write('GET /elsewhere HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  await ended
+  expect(door.events.of('linkRefused')).toEqual(['path'])
+  peer.destroy()
+})
+
 describe('a link', () => {
   test('[H27] is closed by a binary frame', async () => {
     await using door = await createDoor()

@@ -54,7 +54,9 @@ export interface UpgradeFacts {
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-const SOCKET_OPTIONS: SocketOptions = {
+const SOCKET_OPTIONS: SocketOptions & { readonly closeTimeout: number } = {
+  // A peer that does not answer our goodbye is gone. (`ws` has it, its types do not.)
+  closeTimeout: DRAIN_GOODBYE_MS,
   noServer: true,
   clientTracking: false,
   perMessageDeflate: false,
@@ -96,21 +98,25 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
 
   const refuse = (socket: Duplex, refusal: Refusal): void => {
     events.linkRefused(refusal.reason)
-    if (socket.writable) socket.end(rawResponse(refusal.status, { ...headers, ...refusal.headers }))
-    else socket.destroy()
+    if (!socket.writable) return void socket.destroy()
+    // A peer that keeps its own half open would hold the socket for ever.
+    socket.once('finish', () => socket.destroy())
+    socket.end(rawResponse(refusal.status, { ...headers, ...refusal.headers }))
+    return undefined
   }
 
   const admit = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     const { cookie } = request.headers
     const visitor = await visitors.ofCookies(cookie)
     if (visitor === undefined) return refuse(socket, STRANGER)
-    // Asked again: it may have begun meanwhile.
+    const renewed = await visitors.refresh(cookie)
+    if (renewed !== undefined) renewals.set(request, renewed)
+    // Asked again: either may have happened meanwhile. From here on nothing is waited for.
     if (draining.aborted) return refuse(socket, DRAINING)
+    if (socket.destroyed) return undefined
     const place = admission.openLink(addressOf(request.socket.remoteAddress ?? '', request.headers, settings.trustedProxyHops))
     if (!place.ok) return refuse(socket, place.reason === 'rate' ? GREEDY : CROWDED)
     socket.once('close', place.release)
-    const renewed = await visitors.refresh(cookie)
-    if (renewed !== undefined) renewals.set(request, renewed)
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const leaving = new AbortController()
       open.set(webSocket, leaving)
@@ -118,6 +124,7 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
       guard(webSocket, context)
       openSession({ socket: webSocket, visitor, leaving: leaving.signal })
     })
+    return undefined
   }
 
   const renewals = new WeakMap<IncomingMessage, string>()

@@ -2,7 +2,8 @@
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import type { GuidancePage } from '../guidance/guidance.ts'
 import type { AssetPaths } from './assets.ts'
-import { FORM_FIELDS, type GatewayContext } from './gateway-context.ts'
+import { FORM_FIELDS } from './form-fields.ts'
+import type { GatewayContext } from './gateway-context.ts'
 import type { ViewName, Views } from './views.ts'
 import { ENGLISH } from './words.ts'
 

@@ -23,6 +23,10 @@ const helpPages: readonly HelpPage[] = [
 ]
 const createPages = (settings: Parameters<typeof createTestGateway>[0] = {}): Promise<TestGateway> =>
   createTestGateway(settings, { pages: { assets, helpPages } })
+/** A request is being held back: the only thing here that has a timer. */
+async function isWaiting({ clock }: TestGateway): Promise<void> {
+  while (clock.waiting === 0) await clock.settle()
+}
 
 const pathOf = (response: ServerInjectResponse): string => String(response.headers.location)
 const text = (html: string): string =>
@@ -161,7 +165,7 @@ describe('waiting', () => {
     const { visitor, path, page } = await begin(gateway)
     const sent = await send(visitor, page, path, 'Wait?')
     const waiting = visitor.request('GET', waitPath(sent))
-    await gateway.clock.advance(1_000)
+    await isWaiting(gateway)
     await gateway.answer('Here.')
     await gateway.clock.advance(200)
     const { payload } = await waiting
@@ -175,7 +179,7 @@ describe('waiting', () => {
     const { visitor, path, page } = await begin(gateway)
     const sent = await send(visitor, page, path, 'Slow?')
     const waiting = visitor.request('GET', waitPath(sent))
-    await gateway.clock.settle()
+    await isWaiting(gateway)
     const claim = await gateway.claim()
     await gateway.log.write(claim, [
       { kind: 'turn-started', turnId: claim.turnId, attempt: 1, fence: claim.fence },
@@ -195,7 +199,7 @@ describe('waiting', () => {
     const { visitor, path, page } = await begin(gateway)
     const sent = await send(visitor, page, path, 'Wait?')
     const draining = visitor.request('GET', waitPath(sent))
-    await gateway.clock.settle()
+    await isWaiting(gateway)
     await gateway.server.stop({ timeout: 1 })
     expect((await draining).statusCode).toBe(200)
     await gateway.answer('Done.')
@@ -395,4 +399,14 @@ describe('other pages', () => {
     expect(inline.map(([, attributes]) => attributes)).toEqual([` nonce="${nonce}"`])
     expect(headers['cache-control']).toBe('no-store')
   })
+})
+
+test('[H3] a visitor is still known at an address that does not exist, whatever is posted there', async () => {
+  await using gateway = await createPages()
+  const visitor = gateway.visitor()
+  const session = await visitor.session()
+  const form = { headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: 'question=Where%3F&clientMessageId=' }
+  expect((await visitor.request('GET', '/nowhere')).statusCode).toBe(404)
+  expect((await visitor.request('POST', '/nowhere', form)).statusCode).toBe(404)
+  expect((await visitor.json('GET', `/api/v1/sessions/${session}`)).status).toBe(200)
 })

@@ -49,6 +49,12 @@ const pieces = [
   '\n',
   '\r',
   '\t',
+  '\f',
+  '\v',
+  '\u00A0',
+  '\u3000',
+  '\u0085',
+  '\n\u00A0\n',
   '\0',
   '\n\n',
   '\r\n',
@@ -185,17 +191,19 @@ describe('what is shown', () => {
 })
 
 describe('blocks', () => {
-  test('[W4] a block is complete when a later one has begun on a whole line', () => {
-    expect(
-      ['One.', 'One.\n', 'One.\n\n', 'One.\n\nTw', 'One.\n\nTwo.\n', 'One.\n\nTwo.\n\n- x\n'].map(
-        (text) => renderBlocks(text, false).length,
-      ),
-    ).toEqual([0, 0, 0, 0, 1, 2])
+  test('[W4] a block is complete when nothing that follows can belong to it', () => {
+    const counts = (texts: readonly string[]) => texts.map((text) => renderBlocks(text, false).length)
+    expect(counts(['One.', 'One.\n', 'One.\n\n', 'One.\n\nTw', 'One.\n- x\n', '# One', '# One\n', '***\n'])).toEqual([
+      0, 0, 1, 1, 1, 0, 1, 1,
+    ])
+    expect(counts(['- a\n\n', '- a\n\ntext', '- a\n\ntext\n', '> a\n\n', '```\na\n\n', '|a|\n|-|\n', '|a|\n|-|\n\n'])).toEqual([
+      0, 0, 1, 0, 0, 0, 1,
+    ])
   })
 
-  test('[W4] blocks say how much of the text they cover, and at the end that is all of it', () => {
-    expect(renderBlocks('One.\n\nTwo.\n', false)).toEqual([{ html: '<p class="govuk-body">One.</p>', upTo: 6, isRestPlain: false }])
-    expect(renderBlocks('\r\nOne.\r\n\r\nTwo.\r\n \r\n', true).map((block) => block.upTo)).toEqual([10, 19])
+  test('[W4] blocks say how much of the text they cover, and at the end nothing but space is left', () => {
+    expect(renderBlocks('One.\n\nTwo.\n', false)).toEqual([{ html: '<p class="govuk-body">One.</p>', upTo: 5, isRestPlain: false }])
+    expect(renderBlocks('\r\nOne.\r\n\r\nTwo.  \r\n \r\n', true).map((block) => block.upTo)).toEqual([8, 18])
     expect(renderBlocks('', true)).toEqual([])
     expect(renderBlocks(' \n\n', true)).toEqual([])
   })

@@ -6,8 +6,8 @@
  * - blocks are prefix-stable: the blocks of any prefix of a text are the first blocks of the whole, so a shown block never changes;
  * - it never throws, and its cost and its output grow no faster than the text: what would cost more is shown as plain text.
  *
- * A top-level block is complete only when a later one has begun, and a line counts only once it is complete, because a line
- * that still grows can change what came before it. Reference definitions are off: they would reach back into earlier blocks.
+ * A top-level block is complete when nothing that may follow can belong to it: a later one has begun, or its kind ends with
+ * its line or with an empty one. A line counts only once it is complete, because one that still grows can change what came before it. Reference definitions are off: they would reach back into earlier blocks.
  */
 import MarkdownIt, { type Token } from 'markdown-it'
 import { ANSWER_BLOCK_CHARS_MAX, ANSWER_BLOCKS_MAX, ANSWER_MARKDOWN_CHARS_MAX, ANSWER_PLAIN_BLOCK_CHARS } from '../conversation/limits.ts'
@@ -127,18 +127,33 @@ function occurrences(text: string, character: string): number {
   return count
 }
 
-/** The blocks of `source`, `upTo` counted from its start; without the last, which may yet grow, unless `isLast`. */
+/** The blocks of `source`, `upTo` counted from its start; the last one only when it can no longer grow or `isLast` says so. */
 function parseBlocks(source: string, isLast: boolean, headings: Headings): readonly AnswerBlock[] {
   const tokens: Token[] = []
   markdown.block.parse(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD'), markdown, {}, tokens)
-  const groups = topLevel(tokens)
   const starts = lineStarts(source)
-  return groups.slice(0, isLast ? groups.length : -1).map((group, index) => {
-    const start = index === 0 ? 0 : startOf(group, starts)
-    const next = groups[index + 1]
-    const upTo = next === undefined ? source.length : startOf(next, starts)
-    return { html: renderGroup(group, source.slice(start, upTo), headings), upTo, isRestPlain: false }
+  const groups = topLevel(tokens)
+  const ends = groups.map((_group, index) => trimmedEnd(source, startOf(groups[index + 1], starts) ?? source.length))
+  const last = groups.at(-1)
+  const isComplete = isLast || (last !== undefined && isClosed(last, source.slice(ends.at(-1))))
+  return groups.slice(0, isComplete ? groups.length : -1).map((group, index) => {
+    const upTo = ends[index] ?? source.length
+    return { html: renderGroup(group, source.slice(ends[index - 1] ?? 0, upTo), headings), upTo, isRestPlain: false }
   })
+}
+
+/** Whether nothing that follows can belong to the block: `after` is what stands between it and the end of the whole lines. */
+function isClosed([first]: readonly Token[], after: string): boolean {
+  if (first?.type === 'heading_open' || first?.type === 'hr') return true
+  return (first?.type === 'paragraph_open' || first?.type === 'table_open') && after !== ''
+}
+
+/** The end of the last line before `end` that is not blank, with its line end. */
+function trimmedEnd(source: string, end: number): number {
+  // Markdown's own blanks only: what else looks empty belongs to a paragraph.
+  let said = end
+  while (said > 0 && ' \t\r\n'.includes(source[said - 1] ?? '')) said -= 1
+  return said + (/^[^\r\n]*(?:\r\n?|\n)?/.exec(source.slice(said, end))?.[0].length ?? 0)
 }
 
 /** Where each line starts; counts line ends as the parser does. */
@@ -148,7 +163,8 @@ function lineStarts(source: string): readonly number[] {
   return starts
 }
 
-const startOf = (group: readonly Token[], starts: readonly number[]): number => starts[group[0]?.map?.[0] ?? 0] ?? 0
+const startOf = (group: readonly Token[] | undefined, starts: readonly number[]): number | undefined =>
+  starts[group?.[0]?.map?.[0] ?? Number.NaN]
 
 /** The tokens of each top-level block. */
 function topLevel(tokens: readonly Token[]): readonly (readonly Token[])[] {

@@ -59,5 +59,7 @@ export function onPaused(link: Live, delivery: Delivery & { readonly status: 'pa
   const since = isMoving ? ctx.now : delivery.since
   if (ctx.now - since >= SLOW_READER_MAX_MS) return goodbye('slow')
   const checkAt = ctx.now + SEND_BUFFER_CHECK_MS
-  return [{ ...link, delivery: { status: 'paused', since, buffered: ctx.buffered, checkAt } }, NONE]
+  // Our pings wait behind what it has not taken yet, and so do its answers: whoever takes bytes is there.
+  const heardAt = isMoving ? ctx.now : link.heardAt
+  return [{ ...link, heardAt, delivery: { status: 'paused', since, buffered: ctx.buffered, checkAt } }, NONE]
 }

@@ -96,7 +96,9 @@ export function onAsked(before: Live, messageId: MessageId, result: AskedResult)
   switch (result.type) {
     case 'accepted': {
       const { number, duplicate, cursor } = result
-      return [{ ...link, isDirty: true }, [send({ type: 'accepted', messageId, number, seq: cursor.seq, duplicate })]]
+      // The log is known to reach there: a heartbeat that said less would make the browser doubt it.
+      const head = cursor.seq > (link.head?.seq ?? 0) ? { seq: cursor.seq, id: cursor.id } : link.head
+      return [{ ...link, head, isDirty: true }, [send({ type: 'accepted', messageId, number, seq: cursor.seq, duplicate })]]
     }
     case 'conflict':
       return refuseQuestion(link, { messageId, code: 'conflict', temporary: false }, 'conflict')

@@ -268,6 +268,15 @@ describe('a slow reader', () => {
       expect(kindsOf(alive(play, 25))).not.toContain('bye')
     }
   })
+  test('[S11][S12] that takes something is there, though its pongs wait behind the rest', () => {
+    const play = paused()
+    play.buffered = SEND_BUFFER_PAUSE_BYTES * 10
+    for (let look = 0; look < 100; look += 1) {
+      play.buffered -= 1
+      expect(kindsOf(play.pass(1_000))).not.toContain('bye')
+    }
+    expect(play.pass(LINK_SILENCE_MAX_MS).slice(-2)).toEqual(bye(CLOSE_CODES.silent, 'resume'))
+  })
   test('[S11] that takes nothing for thirty seconds is told to come back', () => {
     const play = paused()
     expect(kindsOf(alive(play, SLOW_READER_MAX_MS / 1_000 - 5))).not.toContain('bye')
@@ -287,6 +296,10 @@ describe('heartbeats', () => {
       return frames
     })
     expect(said).toEqual([1, 2].map((n) => [{ type: 'ping', n, head: { seq: 5, id: idOf(5) }, settled: 5 }]))
+  })
+  test('[S12] never say less of the log than was accepted', () => {
+    const play = reading().on(heard(sendOf(4)), asked(4, acceptedAt(7)), heard({ type: 'probe' }))
+    expect(play.said).toMatchObject([{ type: 'ping', head: { seq: 7, id: idOf(7) } }])
   })
   test('[S12] a browser that is silent is ended, wherever its link stands', () => {
     for (const begin of [opening, () => positioning(), live, reading, folding, retrying, paused]) {

@@ -2,11 +2,11 @@
  * One browser's live link on real parts: runs the decisions of `server-link.ts` over a socket, the log and a clock.
  *
  * Guarantees: frames go out in the order they were decided, entries and the blocks they complete in one message; every failure of
- * an effect becomes an event of the link; when the socket is gone nothing is left behind. It decides nothing itself.
+ * an effect becomes an event of the link, and a fault of ours ends this link and nothing else; when the socket is gone nothing is left
+ * behind. It decides nothing itself.
  */
-import { applyEntry, EMPTY_CONVERSATION, type Conversation } from '../conversation/conversation.ts'
 import type { Cursor, SessionId, VisitorId } from '../conversation/ids.ts'
-import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
+import { MESSAGE_CHARS_SENT_MAX, READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import type { ReadResult } from '../conversation-log/conversation-log.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
 import type { HelloFrame, ServerFrame } from '../protocol/protocol.ts'
@@ -14,9 +14,13 @@ import type { AnswerBlocks } from './answer-blocks.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { LinkBlocks } from './link-blocks.ts'
 import { readConversation } from './read-conversation.ts'
+import { LINK_PATH } from './routes.ts'
 import { initialServerLink, nextDeadline, step } from './server-link.ts'
 import type { AskedResult, FoldResult, LinkEffect, LinkEvent, OpenResult, ServerLink } from './server-link-state.ts'
 import { snapshotWindow } from './snapshot-window.ts'
+
+/** WebSocket's own word for a fault of the server's. */
+const INTERNAL_ERROR = 1011
 
 /** What a session needs of a socket; `ws` sockets have it. */
 export interface LinkSocket {
@@ -27,7 +31,7 @@ export interface LinkSocket {
 }
 
 export interface SocketSessionOptions {
-  readonly context: GatewayContext
+  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'draining'>
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
@@ -62,6 +66,8 @@ export class SocketSession {
 
   /** One text message arrived. */
   received(message: string): void {
+    // After our goodbye nothing it says can matter, and parsing it would be work that it makes us do.
+    if (this.#link.status === 'closed') return
     this.#dispatch({ type: 'frames', frames: parseClientFrames(message) })
   }
 
@@ -69,12 +75,23 @@ export class SocketSession {
   closed(code: number): void {
     const { clock, events } = this.#options.context
     this.#dispatch({ type: 'closed' })
-    this.#cancelTick()
     for (const release of this.#release.splice(0)) release()
     events.linkClosed({ transport: 'websocket', code, heldMs: clock.monotonic() - this.#openedAt })
   }
 
+  /** Never throws: whoever calls is a timer, a doorbell or a promise, and nobody there could do anything about it. */
   #dispatch(event: LinkEvent): void {
+    try {
+      this.#react(event)
+    } catch (cause) {
+      this.#link = { status: 'closed' }
+      this.#cancelTick()
+      this.#options.context.events.requestFailed({ method: 'GET', route: LINK_PATH, status: 500, reference: '', cause })
+      this.#options.socket.close(INTERNAL_ERROR)
+    }
+  }
+
+  #react(event: LinkEvent): void {
     const { clock, level } = this.#options.context
     const ctx = { now: clock.monotonic(), buffered: this.#options.socket.bufferedAmount }
     const [link, effects] = step(this.#link, event, ctx)
@@ -82,7 +99,7 @@ export class SocketSession {
     for (const effect of effects) this.#perform(effect)
     // The level belongs to the service; whoever passes by tells the link when it has changed.
     if ((link.status === 'live' || link.status === 'positioning') && link.opened.level !== level())
-      this.#dispatch({ type: 'level', level: level() })
+      this.#react({ type: 'level', level: level() })
     else this.#plan()
   }
 
@@ -113,14 +130,14 @@ export class SocketSession {
         void this.#stop(effect).catch((cause: unknown) => this.#failed(cause))
         return
       case 'send':
-        this.#send(effect.frames)
+        this.#send([effect.frames])
         return
       case 'deliver':
-        this.#send(effect.entries.flatMap((entry): readonly ServerFrame[] => [{ type: 'entry', entry }, ...this.#linkBlocks.after(entry)]))
+        this.#send(effect.entries.map((entry) => [{ type: 'entry', entry }, ...this.#linkBlocks.after(entry)]))
         return
       case 'show': {
         const { head, items, earlier } = effect
-        this.#send([{ type: 'snapshot', head, items: [...items], earlier }, ...this.#linkBlocks.of(items)])
+        this.#send([[{ type: 'snapshot', head, items: [...items], earlier }, ...this.#linkBlocks.of(items)]])
         return
       }
       case 'close':
@@ -146,8 +163,19 @@ export class SocketSession {
     this.#options.context.events.storeFailed({ kind: 'link', cause })
   }
 
-  #send(frames: readonly ServerFrame[]): void {
-    if (frames.length > 0) this.#options.socket.send(formatFrames(frames))
+  /** Each group in one message, and small groups together: on a slow line every message that arrives is a sign of life. */
+  #send(groups: readonly (readonly ServerFrame[])[]): void {
+    const { socket } = this.#options
+    let message = ''
+    for (const group of groups) {
+      const text = formatFrames(group)
+      if (message !== '' && message.length + text.length > MESSAGE_CHARS_SENT_MAX) {
+        socket.send(message)
+        message = ''
+      }
+      message = message === '' ? text : `${message}\n${text}`
+    }
+    if (message !== '') socket.send(message)
   }
 
   async #open({ session: id, device }: HelloFrame): Promise<OpenResult> {
@@ -174,26 +202,11 @@ export class SocketSession {
   async #read(after: Cursor | undefined): Promise<ReadResult> {
     const { log } = this.#options.context
     const result = await log.read(this.#opened(), after, READ_ENTRIES_MAX)
-    if (result.type === 'entries' && this.#linkBlocks.lacksBeginning(result.entries))
-      this.#linkBlocks.learn(await this.#conversationAt(after))
+    if (result.type !== 'entries' || after === undefined || !this.#linkBlocks.lacksBeginning(result.entries)) return result
+    const before = await readConversation(log, this.#opened(), after.seq)
+    if (before === 'gone') return { type: 'gone' }
+    this.#linkBlocks.learn(before.conversation)
     return result
-  }
-
-  /** What was said up to the cursor. */
-  async #conversationAt(cursor: Cursor | undefined): Promise<Conversation> {
-    const { log } = this.#options.context
-    let conversation = EMPTY_CONVERSATION
-    let from: Cursor | undefined
-    while ((from?.seq ?? 0) < (cursor?.seq ?? 0)) {
-      const result = await log.read(this.#opened(), from, READ_ENTRIES_MAX)
-      // A log that changed meanwhile is found out by the link's next read.
-      if (result.type !== 'entries') break
-      for (const entry of result.entries) if (entry.seq <= (cursor?.seq ?? 0)) conversation = applyEntry(conversation, entry)
-      const last = result.entries.at(-1)
-      if (last === undefined) break
-      from = { logId: result.logId, seq: last.seq, id: last.id }
-    }
-    return conversation
   }
 
   async #fold(): Promise<FoldResult> {

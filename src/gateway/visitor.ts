@@ -54,6 +54,13 @@ export function registerVisitors(server: Server, settings: GatewaySettings, rand
     }
   }
 
+  const sent = new WeakMap<Request, string>()
+  // hapi reads cookies only once it has found a route; who asks for an address that does not exist is somebody too.
+  server.ext('onRequest', async (request, h) => {
+    const token = await tokenOfCookies(request.raw.req.headers.cookie)
+    if (token !== undefined) sent.set(request, token)
+    return h.continue
+  })
   server.ext('onPreResponse', (request, h) => {
     const visit = visits.get(request)
     if (visit !== undefined) h.state(cookie, visit.token)
@@ -64,7 +71,7 @@ export function registerVisitors(server: Server, settings: GatewaySettings, rand
     of(request) {
       const known = visits.get(request)
       if (known !== undefined) return known.visitor
-      const visit = visitOf(tokenIn(stateOf(request)[cookie]) ?? Buffer.from(randomBytes(TOKEN_BYTES)).toString('base64url'))
+      const visit = visitOf(sent.get(request) ?? Buffer.from(randomBytes(TOKEN_BYTES)).toString('base64url'))
       visits.set(request, visit)
       return visit.visitor
     },
@@ -105,10 +112,4 @@ function visitorIdOf(token: string, secret: string): VisitorId {
 function tokenIn(state: unknown): string | undefined {
   const candidates: readonly unknown[] = Array.isArray(state) ? state : [state]
   return candidates.find((value): value is string => typeof value === 'string' && TOKEN.test(value))
-}
-
-/** hapi leaves `state` null on a request that failed before its cookies were read. */
-function stateOf(request: Request): Readonly<Record<string, unknown>> {
-  const state: Readonly<Record<string, unknown>> | null = request.state
-  return state ?? {}
 }

@@ -5,7 +5,7 @@
  * Places like `{time}` are filled by `fill` of `protocol/page-data.ts`.
  */
 import { QUESTION_GRAPHEMES_MAX } from '../conversation/limits.ts'
-import type { ItemWords, LiveWords } from '../protocol/page-data.ts'
+import type { ItemWords, LiveWords } from '../page/page-data.ts'
 
 const questionMax = QUESTION_GRAPHEMES_MAX.toLocaleString('en-GB')
 
@@ -53,8 +53,6 @@ const live: LiveWords = {
   offline: 'You cannot send questions at the moment. You can still read what is on this page.',
   closed: 'This conversation has closed. Your unsent question is still in the box. You can send it in a new conversation.',
   notLive: 'This page no longer updates by itself. You can still send questions: the page will load again and show the answer.',
-  closedAction: 'Start a new conversation',
-  tryNow: 'Try again now',
   sending: 'Sending',
   notYet: 'Not sent yet. Waiting for a connection.',
   heldRate: 'You have sent many questions in the last minute. This one will be sent in {seconds} seconds.',
@@ -62,19 +60,13 @@ const live: LiveWords = {
   heldUnavailable: 'We cannot keep questions at the moment. This one will be sent when we can.',
   notSent: 'We could not send this because of a problem with the service.',
   notSentTag: 'Not sent',
-  rate: 'You have sent many questions in the last minute. You can send the next one in {seconds} seconds. Your question has been kept.',
   overload: 'You have many questions waiting for an answer. You can send the next one when one of them has been answered.',
   tooManyWaiting: 'Too many questions are waiting to be sent. You can send the next one when you are connected again.',
-  sendAgain: 'Send again',
   stillLooking: 'Still looking',
   takingLong: 'This is taking longer than usual. You can wait, or stop and ask something else.',
   oneUnsent: '1 question is waiting to be sent.',
   manyUnsent: '{count} questions are waiting to be sent.',
-  enterHint: 'Press Enter to send. Press Shift and Enter for a new line.',
-  newBelow: 'New answer below',
-  goToAnswer: 'Go to the answer',
   errorTitlePrefix: 'Error: ',
-  problemHeading: 'There is a problem',
   problems: {
     empty: 'Enter your question',
     'too-long': `Your question must be ${questionMax} characters or less`,
@@ -114,9 +106,9 @@ export const ENGLISH = {
     errorPrefix: 'Error: ',
     menu: 'Menu',
     back: 'Back',
+    backLabel: 'Way back',
   },
   start: {
-    heading: '{service}',
     lead: 'Ask a question in your own words and get an answer from an AI assistant.',
     canHeading: 'What you can do',
     can: [
@@ -133,7 +125,6 @@ export const ENGLISH = {
   },
   chat: {
     heading: 'Ask the assistant',
-    title: 'Ask the assistant',
     disclosure: 'You are asking an AI assistant. It can make mistakes, so check its answers before you act on them.',
     how: 'How this assistant works',
     conversation: 'Conversation',
@@ -153,9 +144,15 @@ export const ENGLISH = {
     anotherWay: 'Get help another way',
     anotherWayText: 'If the assistant cannot help, read the {help}.',
     helpLink: 'help pages',
+    closedAction: 'Start a new conversation',
+    tryNow: 'Try again now',
+    rate: 'You have sent many questions in the last minute. You can send the next one in {seconds} seconds. Your question has been kept.',
+    sendAgain: 'Send again',
+    enterHint: 'Press Enter to send. Press Shift and Enter for a new line.',
+    newBelow: 'New answer below',
+    goToAnswer: 'Go to the answer',
+    problemHeading: 'There is a problem',
     tooManyConversations: 'You have as many conversations as you can have. Delete one to start another.',
-    rateHeading: 'Wait before you send another question',
-    overloadHeading: 'Wait for an answer',
     sendAgainOldPage: 'Send your question again. The page was open for a long time.',
   },
   list: {
@@ -165,12 +162,8 @@ export const ENGLISH = {
     oneQuestion: '1 question',
     manyQuestions: '{count} questions',
     openAbout: 'the conversation started at {time}',
-    open: 'Open',
     delete: 'Delete',
-    date: 'Started',
-    questions: 'Questions',
     closes: 'It will close at {time} if you do not ask anything else.',
-    actions: 'Actions',
   },
   remove: {
     heading: 'Are you sure you want to delete this conversation?',
@@ -208,6 +201,3 @@ export const ENGLISH = {
     startPage: 'Go to the start page',
   },
 } as const
-
-/** The type of every catalogue. */
-export type Words = typeof ENGLISH

@@ -25,7 +25,7 @@ const logId = is(isLogId, 'log id')
 /** Fields that may be missing on the wire are `undefined` inside, never absent. */
 const maybe = <Schema extends v.GenericSchema>(schema: Schema) => v.optional(schema, () => undefined)
 
-export const cursorSchema: v.GenericSchema<unknown, Cursor> = v.strictObject({ logId, seq: position, id: entryId })
+const cursorSchema: v.GenericSchema<unknown, Cursor> = v.strictObject({ logId, seq: position, id: entryId })
 const headSchema = v.strictObject({ seq: position, id: entryId })
 
 // ── client to server ─────────────────────────────────────────────────────────
@@ -63,7 +63,7 @@ export type SendFrame = v.InferOutput<typeof send>
 const place = { seq: position, id: entryId, prev: maybe(entryId), at: count }
 const attempt = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
-export const entrySchema = v.variant('kind', [
+const entrySchema = v.variant('kind', [
   v.strictObject({
     ...place,
     kind: v.literal('message'),

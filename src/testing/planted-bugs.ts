@@ -86,5 +86,3 @@ export const PLANTED_BUGS = {
     link: (effects, random) => effects.filter((effect) => effect.type !== 'read' || random.happens(0.5)),
   },
 } as const satisfies Readonly<Record<string, PlantedBug>>
-
-export type BugName = keyof typeof PLANTED_BUGS

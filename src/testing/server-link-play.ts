@@ -38,7 +38,7 @@ export const heard = (...frames: readonly ClientFrame[]): LinkEvent => ({
   frames: frames.map((frame) => ({ ok: true, frame })),
 })
 export const GARBAGE: LinkEvent = { type: 'frames', frames: [{ ok: false, problem: 'not JSON' }] }
-export const OPENED: OpenedSession = { session: SESSION, device: DEVICE, logId: LOG, lastNumber: 3, durability: 'fsync', level: 'full' }
+const OPENED: OpenedSession = { session: SESSION, device: DEVICE, logId: LOG, lastNumber: 3, durability: 'fsync', level: 'full' }
 export const opened: LinkEvent = { type: 'opened', result: { type: 'opened', opened: OPENED } }
 
 /** The log up to `head`, read after `after`. */

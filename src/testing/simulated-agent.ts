@@ -28,6 +28,7 @@ export class SimulatedAgent {
   readonly #random: SeededRandom
   readonly #asked: (question: AskedOfAgent) => void
   #mood: AgentMood = 'well'
+  #knownAt = 0
 
   constructor(world: World, random: SeededRandom, asked: (question: AskedOfAgent) => void) {
     this.#world = world
@@ -35,8 +36,14 @@ export class SimulatedAgent {
     this.#asked = asked
   }
 
+  /** Whether health checks have found that it is away. They are sometimes late. */
+  get isKnownAway(): boolean {
+    return this.#mood === 'away' && this.#world.now() >= this.#knownAt
+  }
+
   /** How it treats what it is asked from now on. */
   become(mood: AgentMood): void {
+    if (mood === 'away') this.#knownAt = this.#world.now() + this.#random.between(0, 5_000)
     this.#mood = mood
   }
 

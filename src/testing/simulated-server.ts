@@ -59,6 +59,10 @@ export class SimulatedServer {
     })
   }
 
+  agentBack(): void {
+    this.#process.run(() => this.#turns.agentBack())
+  }
+
   pauseFor(ms: number): void {
     this.#process.pauseFor(ms)
   }

@@ -51,6 +51,11 @@ export class SimulatedTurns {
     this.#claim()
   }
 
+  /** The agent, which was away, can be asked again. */
+  agentBack(): void {
+    for (const turn of this.#running.values()) turn.event({ type: 'agent-back' })
+  }
+
   #poll(): void {
     this.#claim()
     this.#options.process.after(this.#options.settings.pollMs, () => this.#poll())
@@ -133,8 +138,15 @@ class SimulatedTurn {
   }
 
   #context(): TurnContext {
-    const { process, random, epochMs, settings } = this.#options
-    return { now: process.world.now(), wallNow: epochMs + process.world.now(), chance: random.next, digest: sha256, settings }
+    const { process, random, agent, epochMs, settings } = this.#options
+    return {
+      now: process.world.now(),
+      wallNow: epochMs + process.world.now(),
+      chance: random.next,
+      digest: sha256,
+      isAgentAway: agent.isKnownAway,
+      settings,
+    }
   }
 
   #perform(effects: readonly TurnEffect[]): void {

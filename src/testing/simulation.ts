@@ -198,12 +198,18 @@ function strike(cast: Cast, fault: Fault): number | undefined {
       return 0
     case 'agent mood':
       agent.become(fault.mood)
-      cast.world.after(fault.forMs, () => agent.become('well'))
+      if (fault.mood !== 'away') server.agentBack()
+      cast.world.after(fault.forMs, () => recover(cast))
       return 0
   }
 }
 
-function heal({ network, agent }: Cast): void {
-  network.block('no')
+function heal(cast: Cast): void {
+  cast.network.block('no')
+  recover(cast)
+}
+
+function recover({ agent, server }: Cast): void {
   agent.become('well')
+  server.agentBack()
 }

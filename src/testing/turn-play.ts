@@ -57,6 +57,7 @@ export const text = (said: string, persona?: string): TurnEvent => ({ type: 'age
 /** Steps one turn through time. */
 export class Play {
   now = 0
+  isAgentAway = false
   turn: Turn
   /** Of the last event, facts aside … */
   effects: readonly TurnEffect[] = []
@@ -70,7 +71,14 @@ export class Play {
   }
 
   ctx(): TurnContext {
-    return { now: this.now, wallNow: PLAY_EPOCH + this.now, chance: () => 0.5, digest: sha256, settings: PLAY_SETTINGS }
+    return {
+      now: this.now,
+      wallNow: PLAY_EPOCH + this.now,
+      chance: () => 0.5,
+      digest: sha256,
+      isAgentAway: this.isAgentAway,
+      settings: PLAY_SETTINGS,
+    }
   }
 
   /** The effects of `event`, facts aside. */

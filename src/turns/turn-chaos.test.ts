@@ -25,10 +25,15 @@ const happeningWith = (fates: readonly Fate[]) =>
     { weight: 6, arbitrary: fc.record({ type: fc.constant('say' as const), owner: fc.nat(3), text: fc.string({ maxLength: 9 }) }) },
     {
       weight: 1,
-      arbitrary: fc.record({ type: fc.constant('end' as const), owner: fc.nat(3), how: fc.constantFrom('finished', 'failed', 'stopped') }),
+      arbitrary: fc.record({
+        type: fc.constant('end' as const),
+        owner: fc.nat(3),
+        how: fc.constantFrom('finished', 'failed', 'unreachable', 'stopped'),
+      }),
     },
     { weight: 3, arbitrary: fc.record({ type: fc.constant('claim' as const), asks: fc.nat(3) }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('stop' as const) }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant('agent' as const), isAway: fc.boolean() }) },
     {
       weight: 1,
       arbitrary: fc.record({ type: fc.constant('leave' as const), owner: fc.nat(3), how: fc.constantFrom('drain', 'hand-over') }),
@@ -57,6 +62,7 @@ class Chaos {
   readonly #owners: Owner[] = []
   #commands: Command[] = []
   #now = 1_000_000
+  #isAgentAway = false
   #lateWrites = 0
   #refusals = 0
 
@@ -96,13 +102,23 @@ class Chaos {
       case 'stop':
         this.#store.stop(this.#session, this.#turnId())
         return
+      case 'agent':
+        this.#agent(what.isAway)
+        return
       case 'leave':
         if (owner !== undefined) this.#tell(owner, { type: what.how === 'drain' ? 'drain' : 'hand-over' })
     }
   }
 
+  #agent(isAway: boolean): void {
+    this.#isAgentAway = isAway
+    if (isAway) return
+    for (const owner of this.#owners) this.#tell(owner, { type: 'agent-back' })
+  }
+
   /** Everything works again: true once the turn has ended. */
   heal(): boolean {
+    this.#agent(false)
     for (let round = 0; round < 200; round += 1) {
       if (this.entries.some((entry) => entry.kind === 'turn-ended')) return true
       this.#claim(9)
@@ -200,11 +216,12 @@ class Chaos {
   }
 
   #context(): TurnContext {
-    return { now: this.#now, wallNow: this.#now, chance: () => this.#random.next(), digest, settings }
+    return { now: this.#now, wallNow: this.#now, chance: () => this.#random.next(), digest, isAgentAway: this.#isAgentAway, settings }
   }
 }
 
 function endOf(how: string): TurnEvent {
+  if (how === 'unreachable') return { type: 'agent-failed', kind: 'unreachable' }
   if (how === 'failed') return { type: 'agent-failed', kind: 'error' }
   return how === 'finished' ? { type: 'agent-finished' } : { type: 'agent-stopped' }
 }

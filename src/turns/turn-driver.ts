@@ -27,6 +27,8 @@ export interface TurnPorts {
   readonly clock: Clock
   readonly chance: Chance
   readonly digest: Digest
+  /** Whether the agent is known to be away: questions wait for it then. */
+  readonly isAgentAway: () => boolean
   readonly events: Events
   readonly settings: TurnSettings
 }
@@ -72,6 +74,11 @@ export class TurnDriver {
     this.#dispatch({ type: 'drain' })
   }
 
+  /** The agent can be asked again. */
+  agentBack(): void {
+    this.#dispatch({ type: 'agent-back' })
+  }
+
   /** Gives the turn back, whatever it is doing; text that was shown stays. */
   handOver(): void {
     this.#dispatch({ type: 'hand-over' })
@@ -89,8 +96,8 @@ export class TurnDriver {
   }
 
   #context(): TurnContext {
-    const { clock, chance, digest, settings } = this.#ports
-    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, settings }
+    const { clock, chance, digest, isAgentAway, settings } = this.#ports
+    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, isAgentAway: isAgentAway(), settings }
   }
 
   #dispatch(event: TurnEvent): void {

@@ -71,8 +71,11 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
     run() {
       if (loops !== undefined || stopping.signal.aborted) return
       const stopListening = options.log.onWork(() => bell.ring())
+      const wake = (): void => {
+        if (!options.isAgentAway()) for (const driver of drivers.values()) driver.agentBack()
+      }
       const free = (): number => options.settings.concurrency - drivers.size
-      const work = claimWhileRunning({ ...options, claimUpTo, bell, signal: stopping.signal, free })
+      const work = claimWhileRunning({ ...options, claimUpTo, bell, signal: stopping.signal, free, wake })
       loops = Promise.all([work.finally(stopListening), sweepWhileRunning(options, stopping.signal)])
     },
     drain(limitMs) {
@@ -92,13 +95,16 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
 interface ClaimLoop extends TurnRunnerOptions {
   readonly claimUpTo: (limit: number) => Promise<number>
   readonly free: () => number
+  /** Has the turns asked that wait for an agent that is back, in the order in which they were claimed. */
+  readonly wake: () => void
   readonly bell: Bell
   readonly signal: AbortSignal
 }
 
-async function claimWhileRunning({ claimUpTo, free, bell, signal, ...options }: ClaimLoop): Promise<void> {
+async function claimWhileRunning({ claimUpTo, free, wake, bell, signal, ...options }: ClaimLoop): Promise<void> {
   let failures = 0
   while (!signal.aborted) {
+    wake()
     const room = free()
     try {
       const claimed = room > 0 ? await claimUpTo(room) : 0

@@ -20,6 +20,8 @@ export interface TurnContext {
   readonly wallNow: number
   readonly chance: Chance
   readonly digest: Digest
+  /** What is known of the agent: while it is away nothing is asked of it. */
+  readonly isAgentAway: boolean
   readonly settings: TurnSettings
 }
 
@@ -50,6 +52,8 @@ export interface End {
 
 export type LiveTurn =
   | (Owned & { readonly status: 'opening'; readonly isStopping: boolean })
+  /** `view` is how the turn stood when it began to wait; it waits no longer than until `expiresBy`, monotonic. */
+  | (Owned & { readonly status: 'waiting'; readonly view: TurnView; readonly expiresBy: number })
   | (Owned & { readonly status: 'starting'; readonly isStopping: boolean; readonly attempt: number; readonly supersedes: boolean })
   | (Owned & {
       readonly status: 'asking'
@@ -92,6 +96,8 @@ export type TurnEvent =
   /** The stream ended without `finished`. */
   | { readonly type: 'agent-stopped' }
   | { readonly type: 'stop-requested' }
+  /** The agent can be asked again. */
+  | { readonly type: 'agent-back' }
   /** Begin nothing new. */
   | { readonly type: 'drain' }
   /** Give up what is running, so that another owner takes it at once. */

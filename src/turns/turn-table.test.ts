@@ -8,6 +8,7 @@ import { nextDeadline, step } from './turn.ts'
 const SITUATIONS = {
   'opening:checking': () => renewing(new Play()),
   'opening:unsure': () => after(renewing(new Play()), { type: 'read-failed', isRetryable: true }),
+  'waiting:idle': () => renewing(waiting()),
   'starting:writing': () => renewing(after(new Play(), { type: 'read', view: FRESH })),
   'starting:unsure': () => after(renewing(after(new Play(), { type: 'read', view: FRESH })), { type: 'write-failed', isRetryable: true }),
   'asking:idle': () => renewing(asking()),
@@ -38,6 +39,7 @@ const EVENTS = {
   'agent-failed': { type: 'agent-failed', kind: 'error' },
   'agent-stopped': { type: 'agent-stopped' },
   'stop-requested': { type: 'stop-requested' },
+  'agent-back': { type: 'agent-back' },
   drain: { type: 'drain' },
   'hand-over': { type: 'hand-over' },
 } as const satisfies Record<string, TurnEvent>
@@ -57,6 +59,13 @@ const TABLE: Readonly<Record<Situation, Readonly<Record<EventName, string>>>> = 
     ...LEASE('='),
     reclaimed: 'opening:checking',
     'stop-requested': '=',
+    drain: 'released',
+    'hand-over': 'released',
+  }),
+  'waiting:idle': row('-', {
+    ...LEASE('fenced'),
+    'stop-requested': 'ending:writing',
+    'agent-back': 'starting:writing',
     drain: 'released',
     'hand-over': 'released',
   }),
@@ -105,6 +114,13 @@ function AGENT(onText: string, onEnd = 'ending:writing') {
 
 function after(play: Play, ...events: readonly TurnEvent[]): Play {
   for (const event of events) play.on(event)
+  return play
+}
+function waiting(): Play {
+  const play = new Play()
+  play.isAgentAway = true
+  play.on({ type: 'read', view: FRESH })
+  play.isAgentAway = false
   return play
 }
 function writing(): Play {

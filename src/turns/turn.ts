@@ -3,6 +3,7 @@
  *
  * States:
  * - `opening`   the log is read to see how the turn stands. Left for `starting`, or `ending` when there is nothing to ask.
+ * - `waiting`   the agent is known to be away; the question is kept, and asked when the agent is back.
  * - `starting`  `turn-started` is being stored. Nobody is asked before it is durable.
  * - `asking`    the agent has the question and has said nothing yet.
  * - `answering` text has come; it is gathered and stored, one write at a time.
@@ -23,6 +24,8 @@ import { askRenewal, doubted, heldSince, leaseAt, leaseDeadline, renewalFailed, 
 import type { TurnView } from './turn-log.ts'
 import type { End, LiveTurn, Owned, Store, Turn, TurnContext, TurnEffect, TurnEvent, TurnStep } from './turn-state.ts'
 
+/** A question that waits is looked at again no sooner than this. */
+const EXPIRY_LOOK_MS = 1_000
 const NONE: readonly TurnEffect[] = []
 const IDLE: Store = { status: 'idle', failures: 0 }
 
@@ -54,6 +57,8 @@ function phaseDeadlines(turn: LiveTurn): readonly (number | undefined)[] {
     case 'starting':
     case 'ending':
       return []
+    case 'waiting':
+      return [turn.expiresBy]
     case 'asking':
       return [turn.firstTextBy, turn.deadlineAt]
     case 'answering':
@@ -90,13 +95,15 @@ function react(turn: LiveTurn, event: TurnEvent, ctx: TurnContext): TurnStep {
     case 'agent-finished':
       return isAsked(turn) ? onFinished(turn, ctx) : [turn, NONE]
     case 'agent-failed':
-      return isAsked(turn) ? conclude(turn, brokenOff(turn, FAILURE_REASONS[event.kind]), ctx) : [turn, NONE]
+      return isAsked(turn) ? onAgentFailed(turn, event.kind, ctx) : [turn, NONE]
     case 'agent-stopped':
       return isAsked(turn) ? conclude(turn, brokenOff(turn, 'agent-broke-off'), ctx) : [turn, NONE]
     case 'stop-requested':
       return onStop(turn, ctx)
+    case 'agent-back':
+      return turn.status === 'waiting' ? decide({ ...turn, isStopping: false }, turn.view, ctx) : [turn, NONE]
     case 'drain':
-      return turn.status === 'opening' ? release(turn) : [turn, NONE]
+      return turn.status === 'opening' || turn.status === 'waiting' ? release(turn) : [turn, NONE]
     case 'hand-over':
       // An outcome that is decided is worth the one write that it still needs.
       return turn.status === 'ending' ? [turn, NONE] : release(turn)
@@ -135,6 +142,7 @@ function bodiesToWrite(turn: LiveTurn, ctx: TurnContext): readonly TurnBody[] {
   const { turnId, fence } = turn.claim
   switch (turn.status) {
     case 'opening':
+    case 'waiting':
     case 'asking':
       return []
     case 'starting': {
@@ -164,6 +172,7 @@ const frozenIn = ({ store }: Owned): number => (store.status === 'idle' ? 0 : pa
 function onWritten(turn: LiveTurn, bodies: readonly TurnBody[], ctx: TurnContext): TurnStep {
   switch (turn.status) {
     case 'opening':
+    case 'waiting':
       return [turn, NONE]
     case 'starting':
       return onStarted({ ...turn, store: IDLE }, ctx)
@@ -190,6 +199,7 @@ function onStarted(turn: LiveTurn & { readonly status: 'starting' }, ctx: TurnCo
 function onRead(turn: LiveTurn, store: Store & { readonly status: 'checking' }, view: TurnView | undefined, ctx: TurnContext): TurnStep {
   if (view === undefined) return abandon(turn, 'fenced')
   if (turn.status === 'opening') return decide(turn, view, ctx)
+  if (turn.status === 'waiting') return decide({ ...turn, isStopping: false }, view, ctx)
   if (!view.isOpen) return endsTurn(store.bodies) ? onWritten(turn, store.bodies, ctx) : abandon(turn, 'fenced')
   if (turn.status === 'starting') {
     if (view.attempt === turn.attempt && view.fence === store.fence) return onWritten(turn, store.bodies, ctx)
@@ -205,17 +215,26 @@ function onRead(turn: LiveTurn, store: Store & { readonly status: 'checking' }, 
   return abandon(turn, 'fenced')
 }
 
-/** What to do with a turn that this owner has not started. */
-function decide(turn: LiveTurn & { readonly isStopping: boolean }, view: TurnView, ctx: TurnContext): TurnStep {
-  if (!view.isOpen) return abandon(turn, 'fenced')
+/** What to do with a turn that this owner has not started, or has to start again. */
+function decide(turn: Owned & { readonly isStopping: boolean }, view: TurnView, ctx: TurnContext): TurnStep {
+  if (!view.isOpen) return LOST
   const { claim, lease } = turn
   const isStopping = turn.isStopping || view.isStopping
   const owned: Owned = { claim, lease, store: { status: 'idle', failures: turn.store.failures } }
   const end = endInstead(view, isStopping, ctx.wallNow - claim.askedAt >= ctx.settings.questionExpiresMs)
   if (end !== undefined)
     return [{ ...owned, status: 'ending', attempt: view.attempt, answer: storedAnswer(view.text, view.parts), end }, NONE]
+  if (ctx.isAgentAway) return [wait(owned, view, ctx), NONE]
   const supersedes = view.text !== '' && !view.isSuperseded
   return [{ ...owned, status: 'starting', isStopping, attempt: view.attempt + 1, supersedes }, NONE]
+}
+
+/** Kept until the agent is back, or the question is too old. */
+function wait(owned: Owned, view: TurnView, ctx: TurnContext): Turn {
+  const { claim, lease, store } = owned
+  const leftMs = ctx.settings.questionExpiresMs - (ctx.wallNow - claim.askedAt)
+  // The wall clock may have been set back: then the question waits on, and is looked at again.
+  return { status: 'waiting', claim, lease, store, view, expiresBy: ctx.now + Math.max(leftMs, EXPIRY_LOOK_MS) }
 }
 
 function endInstead(view: TurnView, isStopping: boolean, isExpired: boolean): End | undefined {
@@ -282,6 +301,15 @@ const brokenOff = (turn: AskedTurn, reason: TurnEndReason): End => ({
   reason,
 })
 
+/** A question that could not be put to an agent that is away is kept; any other failure is the turn's end. */
+function onAgentFailed(turn: AskedTurn, kind: AgentErrorKind, ctx: TurnContext): TurnStep {
+  const isAway = ctx.isAgentAway && (kind === 'unreachable' || kind === 'busy')
+  if (turn.status === 'answering' || !isAway) return conclude(turn, brokenOff(turn, FAILURE_REASONS[kind]), ctx)
+  const { claim, attempt } = turn
+  const view: TurnView = { isOpen: true, isStopping: false, attempt, fence: claim.fence, parts: 0, text: '', isSuperseded: false }
+  return decide({ ...turn, isStopping: false }, view, ctx)
+}
+
 function onText(turn: AskedTurn, event: TurnEvent & { readonly type: 'agent-text' }, ctx: TurnContext): TurnStep {
   const { text, persona } = event
   if (text === '') return [turn, NONE]
@@ -301,6 +329,7 @@ function onFinished(turn: AskedTurn, ctx: TurnContext): TurnStep {
 }
 
 function onTick(turn: LiveTurn, ctx: TurnContext): TurnStep {
+  if (turn.status === 'waiting') return turn.expiresBy <= ctx.now ? decide({ ...turn, isStopping: false }, turn.view, ctx) : [turn, NONE]
   if (!isAsked(turn)) return [turn, NONE]
   const silentBy = turn.status === 'asking' ? turn.firstTextBy : turn.idleBy
   const due = Math.min(silentBy, turn.deadlineAt)
@@ -314,6 +343,8 @@ function onStop(turn: LiveTurn, ctx: TurnContext): TurnStep {
     case 'opening':
     case 'starting':
       return turn.isStopping ? [turn, NONE] : [{ ...turn, isStopping: true }, NONE]
+    case 'waiting':
+      return decide({ ...turn, isStopping: true }, turn.view, ctx)
     case 'asking':
     case 'answering':
       return cutOff(turn, STOPPED, ctx)
@@ -338,6 +369,9 @@ function cutOff(turn: AskedTurn, end: End, ctx: TurnContext): TurnStep {
 // ── leaving ──────────────────────────────────────────────────────────────────
 
 const cancelled = (turn: LiveTurn): readonly TurnEffect[] => (isAsked(turn) ? [{ type: 'cancel' }] : NONE)
+
+/** Somebody else's now; nobody was asked. */
+const LOST: TurnStep = [{ status: 'done', how: 'fenced' }, [{ type: 'report', fact: { type: 'fenced' } }]]
 
 /** Writes nothing more. */
 function abandon(turn: LiveTurn, how: 'fenced' | 'broken'): TurnStep {

@@ -62,7 +62,7 @@ export function viewItems(items: readonly Item[], context: ViewContext): readonl
 /** The element id of a question: known before the server has the question, so that a link to it works at once. */
 export const questionKey = (messageId: MessageId): string => `m-${messageId}`
 /** The element id of an answer or notice; its place in the log, which never changes. */
-export const placeKey = (seq: number): string => `i-${seq}`
+const placeKey = (seq: number): string => `i-${seq}`
 export const itemKey = (item: Item): string => (item.kind === 'question' ? questionKey(item.messageId) : placeKey(item.seq))
 
 /** What else the page shows bears on how a question stands. */

@@ -1,0 +1,101 @@
+/** A real Chromium on the real service, with an agent that says what the test tells it to. */
+import { AxeBuilder } from '@axe-core/playwright'
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
+import { createHeldAgent, type HeldAgent } from '../held-agent.ts'
+import { startServer, temporaryFolder, type RunningServer } from '../server-process.ts'
+
+export interface Site extends AsyncDisposable {
+  readonly url: string
+  readonly server: RunningServer
+  readonly agent: HeldAgent
+  readonly browser: Browser
+  /** Somebody with cookies of their own. */
+  visitor(options?: BrowserContextOptions): Promise<Visitor>
+}
+
+export interface Visitor {
+  readonly context: BrowserContext
+  /** What no page of ours may do: errors of the script, refusals of the policy, requests to elsewhere. */
+  readonly faults: readonly string[]
+  /** A page on a new conversation. */
+  begin(): Promise<Page>
+  /** Another tab of the same person. */
+  tab(url: string): Promise<Page>
+}
+
+/** Starts server, agent and browser. */
+export async function createSite(env: Readonly<Record<string, string>> = {}): Promise<Site> {
+  await using started = new AsyncDisposableStack()
+  const folder = started.use(temporaryFolder())
+  const agent = started.use(await createHeldAgent())
+  const server = started.use(await startServer({ dataDir: folder.path, agentUrl: agent.url, env }))
+  const browser = await chromium.launch({
+    executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  })
+  started.defer(() => browser.close())
+  const resources = started.move()
+  const visitor = async (options: BrowserContextOptions = {}): Promise<Visitor> =>
+    createVisitor(await browser.newContext({ baseURL: server.url, ...options }), server.url)
+  return { url: server.url, server, agent, browser, visitor, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+}
+
+function createVisitor(context: BrowserContext, url: string): Visitor {
+  // Shorter than the tests' own, so that a failure says what was waited for.
+  context.setDefaultTimeout(15_000)
+  const faults: string[] = []
+  context.on('weberror', (error) => faults.push(error.error().message))
+  context.on('console', (message) => {
+    // A refused form or a page that is not there is answered with a status, which the console repeats.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text())
+  })
+  context.on('request', (request) => {
+    if (!request.url().startsWith(url) && !request.url().startsWith('data:')) faults.push(`a request to ${request.url()}`)
+  })
+  return {
+    context,
+    faults,
+    async begin() {
+      const page = await context.newPage()
+      await page.goto('/')
+      await page.getByRole('button', { name: 'Start now' }).click()
+      await page.getByRole('heading', { name: 'Ask the assistant' }).waitFor()
+      return page
+    },
+    async tab(address) {
+      const page = await context.newPage()
+      await page.goto(address)
+      return page
+    },
+  }
+}
+
+/** Everything the automated checks of WCAG 2.2 AA and of good practice find. */
+export async function accessibilityFaults(page: Page): Promise<readonly string[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze()
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))
+}
+
+/** The same of a page without JavaScript. The checks are a script, so they look at a copy of the page where ours does not run. */
+export async function plainAccessibilityFaults(page: Page): Promise<readonly string[]> {
+  const html = await page.content()
+  const context = await page.context().browser()?.newContext({ viewport: page.viewportSize() })
+  if (context === undefined) throw new Error('the browser is gone')
+  const copy = await context.newPage()
+  await copy.route('**/*.js', (route) => route.abort())
+  await copy.route(page.url(), (route) => route.fulfill({ contentType: 'text/html', body: html }))
+  await copy.goto(page.url())
+  const faults = await accessibilityFaults(copy)
+  await context.close()
+  return faults
+}
+
+/** How far the page reaches beyond its window, in CSS pixels. */
+export const sidewaysScroll = (page: Page): Promise<number> =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+
+/** Fills the question box and sends it. */
+export async function ask(page: Page, question: string): Promise<void> {
+  await page.getByLabel('Your question').fill(question)
+  await page.getByRole('button', { name: 'Send' }).click()
+}

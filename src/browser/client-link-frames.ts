@@ -39,7 +39,10 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
   switch (frame.type) {
     case 'snapshot': {
       if (link.snapshotDue === undefined) return [client, NONE]
-      return [shown({ ...client, link: { ...link, snapshotDue: undefined }, view: viewOfSnapshot(link.snapshotDue.logId, frame) }), NONE]
+      const view = viewOfSnapshot(link.snapshotDue.logId, frame)
+      // Not before: what is shown until now is still the old log's.
+      const forks = client.forks + (client.isForked ? 1 : 0)
+      return [shown({ ...client, link: { ...link, snapshotDue: undefined }, view, forks, isForked: false }), NONE]
     }
     case 'entry':
       return link.snapshotDue !== undefined ? [client, NONE] : onEntry(client, frame, ctx)
@@ -84,7 +87,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     link: open,
     // Until the snapshot has come, the view stands nowhere: a link that ends before it must not resume what is to be replaced.
     view: { ...client.view, logId: isResumed ? logId : undefined },
-    forks: client.forks + (isFork ? 1 : 0),
+    isForked: client.isForked || isFork,
     durability,
     level,
     reconnect,

@@ -70,8 +70,10 @@ export interface ClientLink {
   /** Entries up to here survive without the device. */
   readonly settled: number
   readonly level: (typeof LEVELS)[number]
-  /** How often the log turned out not to be the one that was shown. */
+  /** How often another log took the place of the one that was shown. */
   readonly forks: number
+  /** The log is another one than the view is of; its snapshot, whichever link brings it, takes the view's place. */
+  readonly isForked: boolean
   /** Digests that did not match the text shown. */
   readonly mismatches: number
   readonly reconnect: { readonly baseMs: number; readonly capMs: number }

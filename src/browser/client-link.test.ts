@@ -196,10 +196,27 @@ describe('a snapshot', () => {
     const play = open({ durability: 'memory' }).on(ask(1), ask(2)).hears(accepted(1, 6), questionAt(6, 1))
     play.hears(welcome('fork', { durability: 'memory', logId: OTHER_LOG }))
     // The second is on its way still, and will be answered.
-    expect([play.questions, play.client.forks, play.said]).toEqual([{ 1: 'waiting', 2: 'sending' }, 1, []])
+    expect([play.questions, play.said]).toEqual([{ 1: 'waiting', 2: 'sending' }, []])
     play.hears(snapshotAt(3))
     expect([play.client.view.logId, sentIn(play.said)]).toEqual([OTHER_LOG, [[1, 1]]])
     expect(sentIn(play.hears(rejected(2, 'order', { expectedNumber: 1 })).said)).toEqual([[2, 2]])
+  })
+  test('[K6] after a fork is told once, with what takes the place of the old view, whichever link brings it', () => {
+    const play = open().hears(welcome('fork', { logId: OTHER_LOG }))
+    const before = play.client.view.conversation
+    expect([play.client.forks, before.head]).toEqual([0, headAt(5)])
+    play
+      .closes()
+      .comesBack()
+      .hears(welcome('snapshot', { logId: OTHER_LOG }))
+    expect([play.client.forks, play.client.view.conversation]).toEqual([0, before])
+    play.hears(snapshotAt(3))
+    expect([play.client.forks, play.client.view.conversation.head]).toEqual([1, headAt(3)])
+    play
+      .closes()
+      .comesBack()
+      .hears(welcome('snapshot', { logId: OTHER_LOG }), snapshotAt(3))
+    expect(play.client.forks).toBe(1)
   })
   test('[K6] of a log that may have been lost and begun again is treated the same', () => {
     const play = open({ durability: 'memory' }).on(ask(1)).hears(accepted(1, 6), questionAt(6, 1))

@@ -48,6 +48,7 @@ export const initialLink = (session: SessionId, device: DeviceId): ClientLink =>
   settled: 0,
   level: 'full',
   forks: 0,
+  isForked: false,
   mismatches: 0,
   reconnect: { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS },
 })

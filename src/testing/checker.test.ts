@@ -58,6 +58,7 @@ const view = (seq: number, items: readonly ShownItem[], entryId = id(seq)): Hist
 })
 const question = (status: string, text = 'Why?'): ShownItem => ({ kind: 'question', key: 'm1', text, status })
 const answer = (text: string, status = 'streaming'): ShownItem => ({ kind: 'answer', key: 't1/1', text, status })
+const away: HistoryRecord = { type: 'turned away', turnId: 't1' }
 const sent: HistoryRecord = { type: 'sent', tab, messageId: 'm1' }
 
 /** One question, asked once, answered in two parts, shown as it came. */
@@ -91,6 +92,18 @@ describe('the checker', () => {
     expect(broken(good)).toEqual([])
   })
 
+  test('[I0] finds nothing where an owner asks again what the agent could not be asked', () => {
+    const again: readonly HistoryRecord[] = [
+      typed(),
+      durable(message(1)),
+      durable(started(2, 1, 2)),
+      asked(),
+      away,
+      durable(started(3, 2, 2)),
+    ]
+    expect(broken([...again, asked()])).toEqual([])
+  })
+
   const twice = [typed('m2'), durable(message(2, { messageId: 'm2', number: 2, turnId: 't2' }))] as const
 
   test.each<[string, readonly HistoryRecord[]]>([
@@ -112,7 +125,9 @@ describe('the checker', () => {
     ['I12', withChange(10, durable({ ...ended(5, 'Because.', 2), sha256: sha256('Because') }))],
     ['I12', withChange(10, durable(ended(5, 'Because.', 1)))],
     ['I14', [typed(), durable(message(1)), durable(started(2, 1, 2)), durable(started(3, 2, 2))]],
+    ['I14', [typed(), durable(message(1)), durable(started(2, 1, 2)), asked(), away, durable(started(3, 2, 2)), durable(started(4, 3, 2))]],
     ['I15', withChange(6, asked(), asked())],
+    ['I15', withChange(6, asked(), away, asked(), asked())],
     ['I16', withChange(6, asked('What?'))],
     ['I17', [typed(), view(1, [question('sent')])]],
     ['I20', [typed(), sent, durable(message(1))]],

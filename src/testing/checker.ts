@@ -36,6 +36,8 @@ export class Checker {
   readonly #typed = new Map<string, Typed>()
   readonly #placed = new Map<string, number>()
   readonly #asked = new Map<string, number>()
+  /** Turns whose agent could not be asked since they were started. */
+  readonly #mayTryAgain = new Set<string>()
   readonly #tabs = new Map<string, Tab>()
   #kills = 0
   #sentSeq = 0
@@ -65,6 +67,10 @@ export class Checker {
         return
       case 'asked':
         this.#agentAsked(entry)
+        return
+      case 'turned away':
+        this.#asked.set(entry.turnId, (this.#asked.get(entry.turnId) ?? 0) - 1)
+        this.#mayTryAgain.add(entry.turnId)
         return
       case 'fault':
         this.#kills += entry.kills
@@ -120,8 +126,12 @@ export class Checker {
   }
 
   #fenceGrows(entry: StoredEntry): void {
-    const before = this.#log.findLast((other) => other.kind === 'turn-started')?.fence ?? 0
-    if ((entry.fence ?? 0) <= before) this.#broken('I14', `entry ${entry.seq} starts under fence ${entry.fence} after ${before}`)
+    const before = this.#log.findLast((other) => other.kind === 'turn-started')
+    const fence = entry.fence ?? 0
+    const last = before?.fence ?? 0
+    // The same owner may start its turn again when the agent could not be asked, and only then.
+    const isAgain = before?.turnId === entry.turnId && this.#mayTryAgain.delete(entry.turnId ?? '')
+    if (fence < last || (fence === last && !isAgain)) this.#broken('I14', `entry ${entry.seq} starts under fence ${fence} after ${last}`)
   }
 
   #view(shown: Seen<'view'>): void {

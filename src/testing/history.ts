@@ -58,6 +58,8 @@ export type HistoryRecord =
   | { readonly type: 'durable'; readonly entry: StoredEntry }
   /** The agent was asked. */
   | { readonly type: 'asked'; readonly turnId: string; readonly attempt: number; readonly text: string }
+  /** The agent could not take the question that it was asked, and its owner knows. */
+  | { readonly type: 'turned away'; readonly turnId: string }
   /** Something was broken on purpose. `kills` counts owners of turns that died by it. */
   | { readonly type: 'fault'; readonly kind: string; readonly kills: number }
   /** Everything was healed and left alone until nothing moved. */

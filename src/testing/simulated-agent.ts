@@ -19,6 +19,13 @@ export interface AgentListener {
   stopped(): void
 }
 
+/** What an observer beside the agent notices. */
+export interface AgentHearing {
+  asked(question: AskedOfAgent): void
+  /** It could not be reached or was too busy, and whoever asked knows. */
+  turnedAway(question: AskedOfAgent): void
+}
+
 export type AgentMood = 'well' | 'away' | 'failing' | 'cutting' | 'silent' | 'slow' | 'empty'
 
 const WORDS = ['one', 'two ', 'drei', ' vier', '\n\n', 'fünf ', '六', '👩‍👧', '. ', 'a longer run of words ']
@@ -26,14 +33,14 @@ const WORDS = ['one', 'two ', 'drei', ' vier', '\n\n', 'fünf ', '六', '👩‍
 export class SimulatedAgent {
   readonly #world: World
   readonly #random: SeededRandom
-  readonly #asked: (question: AskedOfAgent) => void
+  readonly #heard: AgentHearing
   #mood: AgentMood = 'well'
   #knownAt = 0
 
-  constructor(world: World, random: SeededRandom, asked: (question: AskedOfAgent) => void) {
+  constructor(world: World, random: SeededRandom, heard: AgentHearing) {
     this.#world = world
     this.#random = random
-    this.#asked = asked
+    this.#heard = heard
   }
 
   /** Whether health checks have found that it is away. They are sometimes late. */
@@ -49,7 +56,6 @@ export class SimulatedAgent {
 
   /** Asks; the returned function cancels. */
   ask(question: AskedOfAgent, listener: AgentListener): () => void {
-    this.#asked(question)
     let isCancelled = false
     const later = (ms: number, action: () => void): void => {
       this.#world.after(ms, () => {
@@ -57,8 +63,15 @@ export class SimulatedAgent {
       })
     }
     const mood = this.#mood
-    if (mood === 'away') later(this.#random.between(1, 50), () => listener.failed('unreachable'))
-    else if (mood !== 'silent') this.#say(mood === 'empty' ? 0 : this.#random.between(1, 12), { mood, later, listener })
+    this.#heard.asked(question)
+    const failed = (kind: AgentErrorKind): void => {
+      if (kind === 'unreachable' || kind === 'busy') this.#heard.turnedAway(question)
+      listener.failed(kind)
+    }
+    if (mood === 'away') later(this.#random.between(1, 50), () => failed('unreachable'))
+    else if (mood !== 'silent') {
+      this.#say(mood === 'empty' ? 0 : this.#random.between(1, 12), { mood, later, listener: { ...listener, failed } })
+    }
     return () => {
       isCancelled = true
     }

@@ -48,6 +48,13 @@ describe('seeds that once found something', () => {
     },
   )
 
+  test.each([102_093, 103_387, 107_237])(
+    '[I14][I15] seed %i: an agent that could not be asked is asked again by the same owner',
+    (seed) => {
+      expect(simulate({ seed }).violations).toEqual([])
+    },
+  )
+
   test.each([3915, 5651, 5689])('[I22] seed %i: a deadline and the question whether it has passed are computed alike', (seed) => {
     expect(simulate({ seed }).violations).toEqual([])
   })

@@ -95,7 +95,10 @@ function assemble(random: SeededRandom, bug: PlantedBug, record: (entry: History
   const world = createWorld()
   const session = mintSessionId((count) => random.stream('ids').bytes(count))
   const network = createSimulatedNetwork(world, random.stream('network'))
-  const agent = new SimulatedAgent(world, random.stream('agent'), (question) => record({ type: 'asked', ...question }))
+  const agent = new SimulatedAgent(world, random.stream('agent'), {
+    asked: (question) => record({ type: 'asked', ...question }),
+    turnedAway: ({ turnId }) => record({ type: 'turned away', turnId }),
+  })
   const bells = random.stream('bells')
   const bugs = random.stream('bugs')
   let server: SimulatedServer | undefined

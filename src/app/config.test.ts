@@ -30,6 +30,8 @@ test('[O4] without any setting the service has its defaults', () => {
       firstTokenTimeoutMs: 10_000,
       idleTimeoutMs: 15_000,
       deadlineMs: 120_000,
+      breaker: { errorThreshold: 50, volumeThreshold: 5, resetTimeoutMs: 30_000, resetTimeoutMaxMs: 300_000 },
+      retry: { attempts: 5, baseDelayMs: 1_000, maxDelayMs: 30_000 },
     },
     turnLeaseMs: 5_000,
     questionExpiresMs: 86_400_000,
@@ -62,6 +64,13 @@ test('[O4] every setting reaches the configuration', () => {
     AGENT_FIRST_TOKEN_TIMEOUT_MS: '1000',
     AGENT_IDLE_TIMEOUT_MS: '2000',
     AGENT_DEADLINE_MS: '3000',
+    BREAKER_AI_AGENT_ERROR_THRESHOLD: '100',
+    BREAKER_AI_AGENT_VOLUME_THRESHOLD: '3',
+    BREAKER_AI_AGENT_RESET_TIMEOUT_MS: '200',
+    BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS: '200',
+    RETRY_WEBSOCKET_ATTEMPTS: '2',
+    RETRY_WEBSOCKET_BASE_DELAY_MS: '10',
+    RETRY_WEBSOCKET_MAX_DELAY_MS: '20',
     TURN_LEASE_MS: '1500',
     QUESTION_EXPIRES_MS: '60000',
     SESSION_SECRET: secret,
@@ -90,6 +99,8 @@ test('[O4] every setting reaches the configuration', () => {
       firstTokenTimeoutMs: 1_000,
       idleTimeoutMs: 2_000,
       deadlineMs: 3_000,
+      breaker: { errorThreshold: 100, volumeThreshold: 3, resetTimeoutMs: 200, resetTimeoutMaxMs: 200 },
+      retry: { attempts: 2, baseDelayMs: 10, maxDelayMs: 20 },
     },
     turnLeaseMs: 1_500,
     questionExpiresMs: 60_000,
@@ -117,7 +128,7 @@ test('[O4] the default agent is the simulator on its own port', () => {
 test('[O4] the configuration cannot be changed', () => {
   const config = readConfig({})
   expect(Object.isFrozen(config)).toBe(true)
-  expect(Object.isFrozen(config.agent)).toBe(true)
+  expect([config.agent, config.agent.breaker, config.agent.retry].every(Object.isFrozen)).toBe(true)
 })
 
 test('[O5] one error lists every fault, with the name and what is allowed', () => {
@@ -163,6 +174,12 @@ test.each([
   ['SERVICE_NAME', 'Ask\nanother'],
   ['NODE_ENV', 'prod'],
   ['BRAND', 'GOVUK'],
+  ['BREAKER_AI_AGENT_ERROR_THRESHOLD', '101'],
+  ['BREAKER_AI_AGENT_ERROR_THRESHOLD', '0'],
+  ['BREAKER_AI_AGENT_VOLUME_THRESHOLD', '0'],
+  ['BREAKER_AI_AGENT_RESET_TIMEOUT_MS', '-1'],
+  ['RETRY_WEBSOCKET_ATTEMPTS', '0'],
+  ['RETRY_WEBSOCKET_BASE_DELAY_MS', '-5'],
 ])('[O5] %s=%j is refused', (name, value) => {
   expect(namesOf({ [name]: value })).toEqual([name])
 })
@@ -174,7 +191,7 @@ test.each([
   ['AGENT_PROTOCOL', 'ag-ui'],
   ['AGENT_URL', 'https://agent.example/v1'],
   ['AGENT_MODEL', 'large'],
-  ['BREAKER_AI_AGENT_VOLUME_THRESHOLD', '5'],
+  ['BREAKER_REDIS_VOLUME_THRESHOLD', '5'],
   ['RETRY_API_ATTEMPTS', '3'],
   ['LOG_DIR', '/var/log/chat'],
   ['OPS_TOKEN', 'token'],
@@ -202,8 +219,11 @@ test.each(['https://chat.example.org', 'http://localhost:3000'])('[O4] productio
 })
 
 test('[O5] settings that contradict each other are faults', () => {
-  expect(namesOf({ AGENT_DEADLINE_MS: '5000', HEALTH_INTERVAL_MS: '1000' })).toEqual([
+  const env = { BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS: '29999', RETRY_WEBSOCKET_MAX_DELAY_MS: '999' }
+  expect(namesOf({ ...env, AGENT_DEADLINE_MS: '5000', HEALTH_INTERVAL_MS: '1000' })).toEqual([
     'AGENT_FIRST_TOKEN_TIMEOUT_MS',
+    'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS',
+    'RETRY_WEBSOCKET_MAX_DELAY_MS',
     'HEALTH_CHECK_TIMEOUT_MS',
   ])
 })

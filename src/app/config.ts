@@ -31,6 +31,8 @@ export interface Config {
     readonly firstTokenTimeoutMs: number
     readonly idleTimeoutMs: number
     readonly deadlineMs: number
+    readonly breaker: BreakerConfig
+    readonly retry: RetryConfig
   }
   readonly turnLeaseMs: number
   readonly questionExpiresMs: number
@@ -45,6 +47,23 @@ export interface Config {
   readonly healthCheckTimeoutMs: number
   readonly drainMs: number
   readonly isReadyWhenOffline: boolean
+}
+
+/** The circuit breaker of one service. */
+export interface BreakerConfig {
+  /** Percent. */
+  readonly errorThreshold: number
+  readonly volumeThreshold: number
+  readonly resetTimeoutMs: number
+  readonly resetTimeoutMaxMs: number
+}
+
+/** The retries of one kind of service. */
+export interface RetryConfig {
+  /** Tries in all. */
+  readonly attempts: number
+  readonly baseDelayMs: number
+  readonly maxDelayMs: number
 }
 
 /** What is wrong with one setting. Never holds the value of a secret. */
@@ -72,8 +91,8 @@ const SECRET_CHARS_MIN = 32
 const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
   [/^REDIS_(URL|KEY_PREFIX|WAIT_REPLICAS)$/, 'the Redis store'],
   [/^AGENT_MODEL$/, 'OpenAI-compatible agents'],
-  [/^BREAKER_(AI_AGENT|REDIS)_(ERROR_THRESHOLD|VOLUME_THRESHOLD|RESET_TIMEOUT_MS|RESET_TIMEOUT_MAX_MS)$/, 'circuit breakers'],
-  [/^RETRY_(WEBSOCKET|API|DATABASE)_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'retry settings'],
+  [/^BREAKER_REDIS_(ERROR_THRESHOLD|VOLUME_THRESHOLD|RESET_TIMEOUT_MS|RESET_TIMEOUT_MAX_MS)$/, 'the Redis store'],
+  [/^RETRY_(API|DATABASE)_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'such services'],
   [/^LOG_DIR$/, 'log files'],
   [/^OPS_(TOKEN|PORT)$/, 'operator pages'],
 ]
@@ -101,6 +120,17 @@ export function readConfig(env: Environment): Config {
       firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
       idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
       deadlineMs: read('AGENT_DEADLINE_MS', wholeNumber(1_000, 3_600_000), 120_000),
+      breaker: Object.freeze({
+        errorThreshold: read('BREAKER_AI_AGENT_ERROR_THRESHOLD', wholeNumber(1, 100), 50),
+        volumeThreshold: read('BREAKER_AI_AGENT_VOLUME_THRESHOLD', wholeNumber(1, 1_000), 5),
+        resetTimeoutMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MS', wholeNumber(100, 3_600_000), 30_000),
+        resetTimeoutMaxMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', wholeNumber(100, 3_600_000), 300_000),
+      }),
+      retry: Object.freeze({
+        attempts: read('RETRY_WEBSOCKET_ATTEMPTS', wholeNumber(1, 100), 5),
+        baseDelayMs: read('RETRY_WEBSOCKET_BASE_DELAY_MS', wholeNumber(0, 600_000), 1_000),
+        maxDelayMs: read('RETRY_WEBSOCKET_MAX_DELAY_MS', wholeNumber(0, 3_600_000), 30_000),
+      }),
     },
     turnLeaseMs: read('TURN_LEASE_MS', wholeNumber(500, 60_000), 5_000),
     questionExpiresMs: read('QUESTION_EXPIRES_MS', wholeNumber(1_000, 30 * DAY_MS), DAY_MS),
@@ -163,6 +193,15 @@ function contradictions(config: Config): readonly ConfigFault[] {
   }
   if (agent.firstTokenTimeoutMs > agent.deadlineMs) {
     faults.push({ name: 'AGENT_FIRST_TOKEN_TIMEOUT_MS', problem: `must not be longer than AGENT_DEADLINE_MS (${agent.deadlineMs})` })
+  }
+  const { breaker, retry } = agent
+  if (breaker.resetTimeoutMaxMs < breaker.resetTimeoutMs) {
+    const problem = `must not be shorter than BREAKER_AI_AGENT_RESET_TIMEOUT_MS (${breaker.resetTimeoutMs})`
+    faults.push({ name: 'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', problem })
+  }
+  if (retry.maxDelayMs < retry.baseDelayMs) {
+    const problem = `must not be shorter than RETRY_WEBSOCKET_BASE_DELAY_MS (${retry.baseDelayMs})`
+    faults.push({ name: 'RETRY_WEBSOCKET_MAX_DELAY_MS', problem })
   }
   if (config.healthCheckTimeoutMs > config.healthIntervalMs) {
     faults.push({ name: 'HEALTH_CHECK_TIMEOUT_MS', problem: `must not be longer than HEALTH_INTERVAL_MS (${config.healthIntervalMs})` })

@@ -13,6 +13,7 @@ import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.t
 import { createListener, serverOptions } from '../gateway/listener.ts'
 import { loadGuidance } from '../guidance/guidance.ts'
 import { registerHealth, type HealthOptions } from '../operations/health.ts'
+import { createBreakerRegistry } from '../resilience/breaker-registry.ts'
 import { createHealthChecks, type HealthChecks } from '../service-level/health-checks.ts'
 import { HYSTERESIS, type Component, type LevelState, type ServiceLevel } from '../service-level/service-level.ts'
 import { createEventsLog } from '../telemetry/events-log.ts'
@@ -22,6 +23,7 @@ import { createLog } from '../telemetry/log.ts'
 import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { Config } from './config.ts'
+import { guardAgent, isAgentAway } from './guarded-agent.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { Ports } from './ports.ts'
 import { StartError, systemCode } from './start-error.ts'
@@ -67,11 +69,16 @@ export async function startService(config: Config, ports: Ports, version: string
   const health = createServiceHealth(config, ports)
   const events = withPokes(said, health)
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
-  const agent = opened.use(ports.createAgent(config, ports))
-  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, isAgentAway: () => isAgentAway(health) })))
-  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages })
+  const breakers = createBreakerRegistry({ clock })
+  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, breakers, health, events }))
+  const isAway = (): boolean => isAgentAway(health, breakers)
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, isAgentAway: isAway })))
+  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages, isAway })
   registerHealth(server, {
     level: () => health.getCurrentLevel(),
+    checks: () => health.report().checks,
+    breakers,
+    now: () => clock.now(),
     phase: () => state.phase,
     uptime: () => (clock.monotonic() - startedAt) / 1000,
     isReadyWhenOffline: config.isReadyWhenOffline,
@@ -154,12 +161,9 @@ interface Checked {
 
 function registerChecks(health: HealthChecks, { log, agent, link }: Checked): void {
   health.registerHealthCheck(log.profile.store, () => log.probe(), { component: 'store' })
-  health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
   health.registerHealthCheck('websocket', link)
+  health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
 }
-
-/** Until the first check has answered, nobody knows that it is there. */
-const isAgentAway = (health: HealthChecks): boolean => health.report().state.components.agent.status !== 'working'
 
 const COMPONENTS: readonly Component[] = ['store', 'agent', 'link']
 const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.filter((name) => components[name].status !== 'working')
@@ -188,9 +192,11 @@ interface GatewayParts {
   readonly events: Events
   readonly secret: string
   readonly pages: PagesOptions
+  readonly isAway: () => boolean
 }
 
-async function createGatewayServer(config: Config, ports: Ports, { log, health, events, secret, pages }: GatewayParts): Promise<Server> {
+async function createGatewayServer(config: Config, ports: Ports, parts: GatewayParts): Promise<Server> {
+  const { log, health, events, secret, pages, isAway } = parts
   const settings: GatewaySettings = {
     secret,
     publicOrigin: config.publicOrigin,
@@ -206,7 +212,11 @@ async function createGatewayServer(config: Config, ports: Ports, { log, health, 
     options: {
       log,
       level: () => health.getCurrentLevel(),
-      isAgentAway: () => isAgentAway(health),
+      onLevelChange: (listener) =>
+        health.subscribe((event) => {
+          if (event.type === 'level') listener()
+        }),
+      isAgentAway: isAway,
       clock: ports.clock,
       chance: ports.chance,
       randomBytes: ports.randomBytes,

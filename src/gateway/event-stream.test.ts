@@ -39,6 +39,8 @@ class Play {
   readonly over = new AbortController()
   readonly positions: string[] = []
   level: ServiceLevel = 'full'
+  /** Who wants to hear of changes of the level, when anybody tells. */
+  levelListeners: Set<() => void> | undefined
 
   private constructor() {
     const bytes = (count: number): Uint8Array => this.random.bytes(count)
@@ -83,7 +85,12 @@ class Play {
 
   open(after?: EventStreamRequest['after'], log: ConversationLog = this.log): Reader {
     const blocks = createAnswerBlocks()
-    const ports = { log, clock: this.clock, level: () => this.level, blocks }
+    const { levelListeners } = this
+    const onLevelChange = (listener: () => void): (() => void) => {
+      levelListeners?.add(listener)
+      return () => void levelListeners?.delete(listener)
+    }
+    const ports = { log, clock: this.clock, level: () => this.level, onLevelChange, blocks }
     const stream = eventStream(ports, {
       session: this.session,
       after,
@@ -343,6 +350,19 @@ describe('a stream', () => {
     expect(await reader.events()).toEqual([LEVEL_FIRST])
     await play.clock.advance(PING_INTERVAL_MS)
     expect(await reader.events()).toEqual([])
+  })
+
+  test('[H46] says so at once when it is told of the change, and stops listening at its end', async () => {
+    const play = await Play.create()
+    play.levelListeners = new Set()
+    const reader = play.open()
+    await reader.events()
+    play.level = 'limited'
+    for (const tell of play.levelListeners) tell()
+    expect(await reader.events()).toEqual([{ ...LEVEL_FIRST, data: { level: 'limited' } }])
+    expect(play.levelListeners.size).toBe(1)
+    play.over.abort()
+    expect([await reader.text(), play.levelListeners.size]).toEqual(['end', 0])
   })
 
   test('[H47] whose store fails ends with that failure and leaves nothing behind', async () => {

@@ -11,7 +11,7 @@ import { PING_INTERVAL_MS, READ_ENTRIES_MAX, RECONNECT_BASE_MS } from '../conver
 import type { BlockFrame } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
-import type { ServiceLevel } from './gateway-context.ts'
+import type { OnLevelChange, ServiceLevel } from './gateway-context.ts'
 import { LinkBlocks } from './link-blocks.ts'
 import { readConversation } from './read-conversation.ts'
 import { snapshotWindow } from './snapshot-window.ts'
@@ -20,6 +20,7 @@ export interface EventStreamPorts {
   readonly log: ConversationLog
   readonly clock: Clock
   readonly level: () => ServiceLevel
+  readonly onLevelChange?: OnLevelChange
   readonly blocks: AnswerBlocks
 }
 
@@ -61,11 +62,11 @@ type Standing =
  * @throws LogError when the store fails
  */
 export async function* eventStream(ports: EventStreamPorts, request: EventStreamRequest): AsyncGenerator<string, void, void> {
-  const { log, clock } = ports
+  const { log } = ports
   const { session, after, signal } = request
   const blocks = new LinkBlocks(ports.blocks)
   // Listens before the first read, so that nothing appended in between goes unnoticed.
-  const bell = listen(log, clock, session, signal)
+  const bell = listen(ports, session, signal)
   try {
     let level = ports.level()
     yield `retry: ${RECONNECT_BASE_MS}\n\n${formatEvent('level', { level })}`
@@ -168,10 +169,11 @@ interface Bell {
   stop(): void
 }
 
-function listen(log: ConversationLog, clock: Clock, session: SessionId, signal: AbortSignal): Bell {
+function listen({ log, clock, onLevelChange }: EventStreamPorts, session: SessionId, signal: AbortSignal): Bell {
   let next = Promise.withResolvers<'rung' | 'silence'>()
   const ring = (): void => next.resolve('rung')
   const stopListening = log.onAppend(session, ring)
+  const stopHearing = onLevelChange?.(ring)
   signal.addEventListener('abort', ring, { once: true })
   return {
     reset() {
@@ -187,6 +189,7 @@ function listen(log: ConversationLog, clock: Clock, session: SessionId, signal: 
     },
     stop() {
       stopListening()
+      stopHearing?.()
       signal.removeEventListener('abort', ring)
     },
   }

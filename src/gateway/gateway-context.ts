@@ -18,6 +18,8 @@ import type { VisitorSessions } from './visitor-sessions.ts'
 /** What the whole service can do now: the one word that page, API and probes show. */
 export type ServiceLevel = (typeof LEVELS)[number]
 
+export type OnLevelChange = (listener: () => void) => () => void
+
 export interface GatewaySettings {
   /** Signs the visitor cookie and the form tokens; 32 characters or more. */
   readonly secret: string
@@ -37,6 +39,8 @@ export interface GatewaySettings {
 export interface GatewayOptions {
   readonly log: ConversationLog
   readonly level: () => ServiceLevel
+  /** Calls back at each change of level until the returned function is called; without it links hear of one with their heartbeat. */
+  readonly onLevelChange?: OnLevelChange
   /** While true, questions are kept and answered later: the API says `queued`. */
   readonly isAgentAway: () => boolean
   readonly clock: Clock

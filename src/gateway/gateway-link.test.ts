@@ -138,6 +138,23 @@ describe('a link through the whole gateway', () => {
     expect(await browser.frame('rejected')).toMatchObject({ code: 'rate', temporary: true, retryAfterMs: 4_000 })
     browser.socket.terminate()
   })
+  test('[S16] is told of a change of the level at once, without waiting for anything else to happen', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    const browser = await browse(gateway, visitor)
+    browser.say(hello(session))
+    await browser.frame('welcome')
+    expect(gateway.levelListeners.size).toBe(1)
+    gateway.level = 'limited'
+    for (const tell of gateway.levelListeners) tell()
+    expect(await browser.frame('level')).toMatchObject({ level: 'limited' })
+    const left = gateway.events.next('linkClosed')
+    browser.socket.close()
+    await left
+    expect(gateway.levelListeners.size).toBe(0)
+  })
+
   test('[H28] is told to come back when the server drains, and the server stops', async () => {
     await using gateway = await listening()
     const visitor = gateway.visitor()

@@ -31,7 +31,7 @@ export interface LinkSocket {
 }
 
 export interface SocketSessionOptions {
-  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'draining'>
+  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'draining'>
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
@@ -57,6 +57,9 @@ export class SocketSession {
     const leave = (): void => this.#dispatch({ type: 'end', reason: 'drain', afterMs: 0 })
     draining.addEventListener('abort', leave, { once: true })
     this.#release.push(() => draining.removeEventListener('abort', leave))
+    // Passing by is enough: every step compares the level.
+    const stopHearing = options.context.onLevelChange?.(() => this.#dispatch({ type: 'tick' }))
+    if (stopHearing !== undefined) this.#release.push(stopHearing)
     this.#plan()
     if (draining.aborted) leave()
   }

@@ -1,16 +1,23 @@
 /**
- * What machines ask to decide about this process: `/live` (does it answer at all) and `/ready` (may it be sent people).
+ * What machines ask about this process: `/live` (does it answer at all), `/ready` (may it be sent people), `/health` (does
+ * everything work) and, on this machine, `/health/detailed`.
  *
- * Both answer from what is known already: no probe, no session, no log line. Neither follows the agent, because every process
- * shares it and each can still keep questions and serve pages without it.
+ * All answer from what is known already: no probe, no session, no log line. The first two do not follow the agent, because every
+ * process shares it and each can still keep questions and serve pages without it; `/health` does, so it is not for probes.
  */
-import type { Server } from '@hapi/hapi'
-
-/** What the service can do now; the same word as everywhere. */
-type Level = 'full' | 'limited' | 'offline'
+import { notFound } from '@hapi/boom'
+import type { Request, Server } from '@hapi/hapi'
+import type { BreakerRegistry } from '../resilience/breaker-registry.ts'
+import type { CheckResult } from '../service-level/health-checks.ts'
+import type { ServiceLevel } from '../service-level/service-level.ts'
 
 export interface HealthOptions {
-  readonly level: () => Level
+  readonly level: () => ServiceLevel
+  /** What each background check last found, by its name. */
+  readonly checks: () => ReadonlyMap<string, CheckResult>
+  readonly breakers: Pick<BreakerRegistry, 'allStats'>
+  /** Wall-clock milliseconds since the epoch. */
+  readonly now: () => number
   /** `starting` until the store has opened, `draining` from the first signal on. */
   readonly phase: () => 'starting' | 'running' | 'draining'
   /** Seconds since the process started. */
@@ -24,13 +31,45 @@ type Readiness =
   | { readonly status: 'not ready'; readonly reason: 'starting' | 'draining' | 'system offline' }
 
 /** Whether people may be sent here, and if not, why. */
-function readiness({ level, phase, isReadyWhenOffline }: Omit<HealthOptions, 'uptime'>): Readiness {
+function readiness({ level, phase, isReadyWhenOffline }: Pick<HealthOptions, 'level' | 'phase' | 'isReadyWhenOffline'>): Readiness {
   const now = phase()
   if (now !== 'running') return { status: 'not ready', reason: now }
   return level() === 'offline' && !isReadyWhenOffline ? { status: 'not ready', reason: 'system offline' } : { status: 'ready' }
 }
 
-/** Adds `GET /live` and `GET /ready` to the server. */
+interface Health {
+  readonly status: 'healthy' | 'degraded'
+  readonly timestamp: string
+  readonly services: Readonly<Record<string, { readonly status: CheckResult['status'] }>>
+  /** Seconds. */
+  readonly uptime: number
+}
+
+/** `degraded` whenever the level is not full: also while a breaker refuses calls, and until a recovery has lasted. */
+const healthOf = ({ level, checks, now, uptime }: HealthOptions): Health => ({
+  status: level() === 'full' ? 'healthy' : 'degraded',
+  timestamp: new Date(now()).toISOString(),
+  services: Object.fromEntries(Array.from(checks(), ([name, { status }]) => [name, { status }])),
+  uptime: uptime(),
+})
+
+const codeOf = ({ status }: Health): number => (status === 'healthy' ? 200 : 503)
+
+const LOOPBACK = /^(?:::1|(?:::ffff:)?127(?:\.\d{1,3}){3})$/i
+const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i
+const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+
+/**
+ * Whether somebody on this machine asks for themselves. A proxy on this machine comes from here too, hence the headers; the name
+ * keeps out a page in a browser here that has had its own name point to this machine.
+ */
+function isFromHere({ info, headers }: Request): boolean {
+  return (
+    LOOPBACK.test(info.remoteAddress) && LOOPBACK_NAME.test(info.hostname) && PROXY_HEADERS.every((name) => headers[name] === undefined)
+  )
+}
+
+/** Adds `GET /live`, `/ready`, `/health` and `/health/detailed` to the server. */
 export function registerHealth(server: Server, options: HealthOptions): void {
   const cache = { otherwise: 'no-store' } as const
   server.route({
@@ -46,6 +85,25 @@ export function registerHealth(server: Server, options: HealthOptions): void {
     handler: (_request, h) => {
       const answer = readiness(options)
       return h.response(answer).code(answer.status === 'ready' ? 200 : 503)
+    },
+  })
+  server.route({
+    method: 'GET',
+    path: '/health',
+    options: { cache },
+    handler: (_request, h) => {
+      const health = healthOf(options)
+      return h.response(health).code(codeOf(health))
+    },
+  })
+  server.route({
+    method: 'GET',
+    path: '/health/detailed',
+    options: { cache },
+    handler: (request, h) => {
+      if (!isFromHere(request)) throw notFound()
+      const health = healthOf(options)
+      return h.response({ ...health, degradation: options.level(), circuitBreakers: options.breakers.allStats() }).code(codeOf(health))
     },
   })
 }

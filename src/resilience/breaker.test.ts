@@ -298,3 +298,43 @@ test('[R20] the registry passes on the events of every breaker, to every listene
   await redis.execute(() => 1)
   expect(heard).toEqual(['redis success'])
 })
+
+test('[R42] a failure told after the call had settled is one more result of the closed window', async () => {
+  const world = bench({ volumeThreshold: 4 })
+  for (let call = 0; call < 2; call += 1) {
+    await world.breaker.execute(() => 'begun')
+    world.breaker.followUp()(new Error('broke off'))
+  }
+  expect([world.breaker.stats().state, world.breaker.stats().counts.failure]).toEqual(['open', 2])
+})
+
+test('[R42] told when the breaker has changed its state since, it changes nothing', async () => {
+  const world = bench()
+  await world.breaker.execute(() => 'begun')
+  const early = world.breaker.followUp()
+  await trip(world)
+  const whileOpen = world.breaker.followUp()
+  early(new Error('late'))
+  await world.clock.advance(1_000)
+  await world.breaker.execute(() => 'probe')
+  for (let told = 0; told < 5; told += 1) {
+    early(new Error('late'))
+    whileOpen(new Error('late'))
+  }
+  expect([world.breaker.stats().state, world.breaker.stats().window.calls]).toEqual(['closed', 0])
+  world.breaker.followUp()(new Error('of now'))
+  expect(world.breaker.stats().window).toMatchObject({ calls: 1, failures: 1 })
+})
+
+test('[R42] while half-open it takes nothing from the probe that runs', async () => {
+  const world = bench()
+  await trip(world)
+  await world.clock.advance(1_000)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const probe = world.breaker.execute(() => promise)
+  world.breaker.followUp()(new Error('of another'))
+  expect(world.breaker.stats().state).toBe('half-open')
+  resolve()
+  await probe
+  expect(world.breaker.stats().state).toBe('closed')
+})

@@ -78,6 +78,11 @@ export interface Breaker {
   execute<Value>(call: (signal: AbortSignal) => Value | PromiseLike<Value>, signal?: AbortSignal): Promise<Value>
   /** The same without the time limit, for a composition that sets its own. */
   watch<Value>(call: () => Value | PromiseLike<Value>, signal?: AbortSignal): Promise<Value>
+  /**
+   * For a call that has settled well and goes on, such as a stream. Ask for it when the call has settled; the returned function
+   * tells of a failure since, which counts as one more result unless the breaker has changed its state in between.
+   */
+  followUp(): (error: unknown) => void
   stats(): BreakerStats
   /** Holds it open until the returned function is called. Holds add up; calling one's function twice is harmless. */
   isolate(): () => void
@@ -129,6 +134,14 @@ class CircuitBreaker implements Breaker {
     }
     this.#settle(ticket, 'success', startedAt, undefined)
     return value
+  }
+
+  followUp(): (error: unknown) => void {
+    const { generation, status } = this.#state
+    // While half-open a ticket is a probe's place, and this call has given its own back.
+    return (error) => {
+      if (status === 'closed') this.#settle(generation, this.#judge(error), this.#isTimed ? this.#clock.monotonic() : 0, error)
+    }
   }
 
   stats(): BreakerStats {

@@ -106,6 +106,17 @@ test('[V12] while something fails or has only just come back, checks run more of
   expect(asked.length).toBe(15)
 })
 
+test('[V12] a breaker that is not closed is something that fails', async () => {
+  const { clock, checks, asked } = bench()
+  checks.start()
+  await clock.settle()
+  checks.breakerMoved('agent', 'ai-agent', false)
+  await clock.settle()
+  const before = asked.length
+  await clock.advance(5_000)
+  expect(asked.length).toBe(before + 3)
+})
+
 test('[V13] a breaker that leaves closed counts at once, and until it is closed and has held', async () => {
   const { clock, checks, asked, levels } = bench()
   checks.start()

@@ -201,7 +201,8 @@ class PeriodicHealthChecks implements HealthChecks {
     this.#round = undefined
     if (!this.#isStarted || this.#stopped.signal.aborted) return
     const { intervalMs, failingIntervalMs } = this.#settings
-    const isFailing = Array.from(this.#results.values()).some(({ status }) => status === 'unhealthy')
+    const isTripped = COMPONENTS.some((component) => this.#tripped[component].size > 0)
+    const isFailing = isTripped || Array.from(this.#results.values()).some(({ status }) => status === 'unhealthy')
     const waitMs = isFailing || nextDeadline(this.#state) !== undefined ? failingIntervalMs : intervalMs
     const isPoked = this.#isPokedInRound
     this.#isPokedInRound = false

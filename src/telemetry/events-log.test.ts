@@ -72,6 +72,14 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
   ],
   turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
   agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
+  agentAttemptFailed: [
+    (e) => e.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 4, delayMs: 500, stop: undefined, cause }),
+    'agent',
+    'warn',
+    'agent.attempt_failed',
+  ],
+  breakerChanged: [(e) => e.breakerChanged({ service: 'ai-agent', to: 'open', openMs: 30_000 }), 'resilience', 'warn', 'breaker.opened'],
+  breakerCalled: [(e) => e.breakerCalled({ service: 'ai-agent', outcome: 'failure', cause }), 'resilience', 'error', 'breaker.failure'],
   storeFailed: [(e) => e.storeFailed({ kind: 'fatal', cause }), 'conversation-log', 'error', 'store.failed'],
   storeCommitted: [(e) => e.storeCommitted({ commands: 3, tookMs: 1 }), 'conversation-log', 'debug', 'store.committed'],
   requestFailed: [
@@ -90,6 +98,29 @@ test.each([
 ] as const)('[O16] a change to %s is logged at %s', (to, level) => {
   const lines = linesOf((e) => e.levelChanged({ from: 'full', to, away: ['store'] }))
   expect(lines[0]?.level).toBe(level)
+})
+
+test.each([
+  ['open', 'warn'],
+  ['half-open', 'info'],
+  ['closed', 'info'],
+  ['isolated', 'warn'],
+] as const)('[O16] a breaker that is %s now is logged at %s, with its service', (to, level) => {
+  const [line] = linesOf((e) => e.breakerChanged({ service: 'ai-agent', to, openMs: undefined }))
+  expect([line?.level, line?.fields['chat.breaker']]).toEqual([level, 'ai-agent'])
+})
+
+test.each([
+  ['success', 'debug'],
+  ['failure', 'error'],
+  ['rejected', 'warn'],
+] as const)('[O16] a call through a breaker that ended as %s is logged at %s', (outcome, level) => {
+  expect(linesOf((e) => e.breakerCalled({ service: 'ai-agent', outcome, cause: undefined }))[0]?.level).toBe(level)
+})
+
+test('[O16] an attempt that failed says its number, the retries left and the next delay', () => {
+  const [line] = linesOf((e) => e.agentAttemptFailed({ turn, attempt: 2, retriesLeft: 3, delayMs: 812.4, stop: undefined, cause }))
+  expect(line?.fields).toMatchObject({ 'chat.attempt': 2, 'chat.retries_left': 3, 'chat.delay_ms': 812, 'error.type': 'AgentError' })
 })
 
 test.each(Object.entries(EVENTS))('[O16] %s is one line with its own action', (_name, [act, part, level, action]) => {

@@ -35,6 +35,7 @@ export function createEventsLog(log: Log, hash: IdHash): Events {
     ...gatewayEvents(say('gateway'), hash),
     ...questionEvents(say('gateway'), hash),
     ...turnEvents(say('turns'), say('agent'), hash),
+    ...breakerEvents(say('resilience')),
     ...storeEvents(say('conversation-log')),
     ...levelEvents(say('service-level')),
   }
@@ -117,7 +118,7 @@ const turnEvents = (
   say: Say,
   sayOfAgent: Say,
   hash: IdHash,
-): Some<'turnStarted' | 'turnFirstText' | 'turnEnded' | 'turnFenced' | 'agentFailed'> => ({
+): Some<'turnStarted' | 'turnFirstText' | 'turnEnded' | 'turnFenced' | 'agentFailed' | 'agentAttemptFailed'> => ({
   turnStarted: ({ session, turn, attempt }) =>
     say('debug', 'turn.started', 'A question is being asked.', {
       'session.hash': hash(session),
@@ -139,6 +140,39 @@ const turnEvents = (
       'event.reason': clean(kind),
       ...errorFields(cause),
     }),
+  agentAttemptFailed: ({ turn, attempt, retriesLeft, delayMs, stop, cause }) =>
+    sayOfAgent('warn', 'agent.attempt_failed', 'An attempt to ask the agent failed.', {
+      'chat.turn_id': hash(turn),
+      'chat.attempt': attempt,
+      'chat.retries_left': retriesLeft,
+      'chat.delay_ms': delayMs === undefined ? undefined : Math.round(delayMs),
+      'event.reason': stop,
+      ...errorFields(cause),
+    }),
+})
+
+const BREAKER_MOVES = {
+  open: ['warn', 'breaker.opened', 'A circuit breaker opened; calls are refused for a while.'],
+  'half-open': ['info', 'breaker.half_opened', 'A circuit breaker lets a call through to see.'],
+  closed: ['info', 'breaker.closed', 'A circuit breaker closed; calls go through again.'],
+  isolated: ['warn', 'breaker.isolated', 'A circuit breaker is held open by a person.'],
+} as const
+
+const BREAKER_CALLS = {
+  success: ['debug', 'breaker.success', 'A call through a circuit breaker worked.'],
+  failure: ['error', 'breaker.failure', 'A call through a circuit breaker failed.'],
+  rejected: ['warn', 'breaker.rejected', 'A circuit breaker refused a call.'],
+} as const
+
+const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled'> => ({
+  breakerChanged: ({ service, to, openMs }) => {
+    const [level, action, message] = BREAKER_MOVES[to]
+    say(level, action, message, { 'chat.breaker': clean(service), 'chat.retry_after_ms': openMs })
+  },
+  breakerCalled: ({ service, outcome, cause }) => {
+    const [level, action, message] = BREAKER_CALLS[outcome]
+    say(level, action, message, { 'chat.breaker': clean(service), ...(cause === undefined ? {} : errorFields(cause)) })
+  },
 })
 
 const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted'> => ({

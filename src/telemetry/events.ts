@@ -67,6 +67,27 @@ export interface Events {
   turnFenced(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void
 
+  /** One try at asking the agent failed before its first word; `delayMs` until the next, `undefined` when there is none. */
+  agentAttemptFailed(facts: {
+    readonly turn: TurnId
+    /** From 1. */
+    readonly attempt: number
+    readonly retriesLeft: number
+    readonly delayMs: number | undefined
+    /** Why there is no next one. */
+    readonly stop: string | undefined
+    readonly cause: unknown
+  }): void
+
+  /** A circuit breaker has moved; `openMs` is how long it refuses calls now. */
+  breakerChanged(facts: {
+    readonly service: string
+    readonly to: 'open' | 'half-open' | 'closed' | 'isolated'
+    readonly openMs: number | undefined
+  }): void
+  /** A call through a circuit breaker has ended, or was refused. */
+  breakerCalled(facts: { readonly service: string; readonly outcome: 'success' | 'failure' | 'rejected'; readonly cause: unknown }): void
+
   storeFailed(facts: { readonly kind: string; readonly cause: unknown }): void
   storeCommitted(facts: { readonly commands: number; readonly tookMs: number }): void
 

@@ -23,6 +23,8 @@ export interface TestGateway extends AsyncDisposable {
   readonly events: RecordedEvents
   level: ServiceLevel
   isAgentAway: boolean
+  /** Who wants to hear of changes of the level; a test that makes one calls them. */
+  readonly levelListeners: ReadonlySet<() => void>
   /** Somebody with a browser of their own. */
   visitor(): TestVisitor
   /** Lets the agent answer the oldest open question. */
@@ -68,12 +70,17 @@ export async function createTestGateway(
   const log = ports.log ?? createMemoryLog({ clock, random: randomBytes })
   const events = createRecordedEvents()
   const server = createServer(serverOptions(createListener(), { host: '127.0.0.1', port: 0 }))
+  const levelListeners = new Set<() => void>()
   const state: { level: ServiceLevel; isAgentAway: boolean } = { level: 'full', isAgentAway: false }
   await server.register({
     plugin: gateway,
     options: {
       log,
       level: () => state.level,
+      onLevelChange(listener) {
+        levelListeners.add(listener)
+        return () => void levelListeners.delete(listener)
+      },
       isAgentAway: () => state.isAgentAway,
       clock,
       chance: chance.next,
@@ -100,6 +107,7 @@ export async function createTestGateway(
       if (result.type !== 'written') throw new Error(`the answer was ${result.type}`)
     },
     claim,
+    levelListeners,
     async [Symbol.asyncDispose]() {
       await server.stop({ timeout: 1 })
       await log[Symbol.asyncDispose]()

@@ -19,6 +19,7 @@ import { createSimulatedClock, type SimulatedClock } from './simulated-clock.ts'
 export interface TurnWorldOptions {
   readonly settings?: Partial<TurnSettings>
   readonly agent?: ScriptedAgent
+  readonly clock?: SimulatedClock
   /** Sessions live this long without a question, in milliseconds. */
   readonly ttlMs?: number
 }
@@ -42,7 +43,7 @@ export interface TurnWorld {
 const digest = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex')
 
 export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
-  const clock = createSimulatedClock()
+  const clock = options.clock ?? createSimulatedClock()
   const random = seededRandom(11)
   const bytes = (count: number): Uint8Array => random.bytes(count)
   const log = createFaultyLog(createMemoryLog({ clock, random: bytes }))

@@ -12,6 +12,7 @@ import { LogError } from '../conversation-log/log-error.ts'
 import type { Agent, Question } from '../agent/agent.ts'
 import { AgentError } from '../agent/agent-error.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
+import { TimeoutError } from '../resilience/deadline.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createTurnFollower, type TurnFollower } from './turn-follower.ts'
 import { askedQuestion, historyBefore, viewTurn } from './turn-log.ts'
@@ -144,7 +145,7 @@ export class TurnDriver {
       case 'ask':
         return this.#ask(effect.attempt, effect.deadlineMs)
       case 'cancel':
-        this.#cancelAgent()
+        this.#cancelAgent(tooSlow(this.#turn, this.#ports.settings))
         return undefined
       case 'report':
         this.#report(effect.fact)
@@ -255,11 +256,12 @@ export class TurnDriver {
     return { session, visitor, turnId, ...asked, attempt, history: historyBefore(this.#follower.current), deadlineMs }
   }
 
-  #cancelAgent(): void {
+  /** `reason` tells whoever stands between turn and agent that this was the agent's fault. */
+  #cancelAgent(reason?: TimeoutError): void {
     const call = this.#agentCall
     if (call === undefined || call.isOver) return
     call.isOver = true
-    call.aborter.abort()
+    call.aborter.abort(reason)
   }
 
   #report(fact: TurnFact): void {
@@ -277,4 +279,14 @@ export class TurnDriver {
         return events.turnFenced(turn)
     }
   }
+}
+
+/** Why an agent that kept a turn waiting is cancelled; `undefined` when the turn ends for any other reason. */
+function tooSlow(turn: Turn, settings: TurnSettings): TimeoutError | undefined {
+  const reason = turn.status === 'ending' ? turn.end.reason : undefined
+  const service = 'ai-agent'
+  if (reason === 'first-token-timeout') return new TimeoutError({ service, kind: 'attempt', ms: settings.firstTextTimeoutMs })
+  if (reason === 'idle-timeout') return new TimeoutError({ service, kind: 'attempt', ms: settings.idleTimeoutMs })
+  if (reason === 'deadline') return new TimeoutError({ service, kind: 'deadline', ms: settings.deadlineMs })
+  return undefined
 }

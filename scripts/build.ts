@@ -17,7 +17,7 @@ const dist = join(root, 'dist')
 const manifestPath = join(dist, 'manifest.json')
 
 /** Everything that decides what comes out. */
-const INPUTS = ['src/browser', 'src/conversation', 'src/protocol', 'src/resilience', 'scripts/build.ts', 'package-lock.json']
+const INPUTS = ['src/browser', 'src/conversation', 'src/page', 'src/protocol', 'src/resilience', 'scripts/build.ts', 'package-lock.json']
 
 /** Gzip sizes in bytes that a page may load at once (chat page reference §8). */
 const BUDGET: Readonly<Record<string, number>> = { '.js': 25 * 1024, '.css': 13 * 1024 }

@@ -31,3 +31,6 @@ export interface BrowserEnv {
   digest(text: string): Promise<string | undefined>
   onPageEvent(listener: (event: PageEvent) => void): void
 }
+
+/** Posts a form's fields to an address of this origin without leaving the page; whether the server took them. Never rejects. */
+export type PostForm = (action: string, fields: URLSearchParams) => Promise<boolean>

@@ -6,8 +6,9 @@ import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { CONNECT_TIMEOUT_MS } from '../conversation/limits.ts'
 import type { PageData } from '../page/page-data.ts'
 import type { Clock } from '../resilience/clock.ts'
+import type { PostForm } from './browser-env.ts'
 import type { Connection } from './connection.ts'
-import { createComposer } from './composer.ts'
+import { createComposer, type Composer } from './composer.ts'
 import { find, findIn, focusOn } from './elements.ts'
 import { viewOfLink } from './link-view.ts'
 import { createRenderer } from './render.ts'
@@ -19,6 +20,7 @@ export interface ChatPageOptions {
   readonly clock: Clock
   readonly hasKeyboard: boolean
   readonly mintId: () => MessageId
+  readonly post: PostForm
 }
 
 /** Ten times a second is as often as anyone sees. */
@@ -42,14 +44,11 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     send,
   })
 
+  const sendPlainlyIfNeeded = plainly(options, composer, () => state.view.wasLive)
+
   function send({ messageId, text }: Pick<PendingQuestion, 'messageId' | 'text'>): void {
     link.ask({ messageId, text, inReplyTo: undefined })
-    // Where no link ever opens, the form works: the same id, so it stays one question.
-    clock.schedule(CONNECT_TIMEOUT_MS, () => {
-      const { status, pending } = viewOfLink(link.state)
-      if (status === 'away' && !state.view.wasLive && pending.some((question) => question.messageId === messageId))
-        composer.sendPlainly(messageId)
-    })
+    sendPlainlyIfNeeded()
     act()
   }
 
@@ -81,6 +80,29 @@ export function enhanceChatPage(options: ChatPageOptions): void {
   })
   wireActions(link, options.mintId, act, () => state.view.running)
   render()
+}
+
+/**
+ * Where no link ever opens, forms work: the same ids, so each stays one question. The returned function begins to look whether that
+ * is so; it is tried until nothing waits or a link has opened.
+ */
+function plainly({ link, clock }: ChatPageOptions, composer: Composer, wasLive: () => boolean): () => void {
+  let isDue = false
+  const look = async (): Promise<void> => {
+    const { status, pending, isDeviceOffline } = viewOfLink(link.state)
+    const waiting = pending.filter((question) => question.state === 'on-its-way')
+    isDue = status === 'away' && !wasLive() && waiting.length > 0
+    if (!isDue) return
+    // A form that is sent without a network leaves the page for the browser's own error.
+    if (!isDeviceOffline) await composer.sendPlainly(waiting)
+    lookLater()
+  }
+  // Never rejects: what could not be sent waits on, and the page says so.
+  const lookLater = (): void => void clock.schedule(CONNECT_TIMEOUT_MS, () => void look())
+  return () => {
+    if (!isDue) lookLater()
+    isDue = true
+  }
 }
 
 /** Whether a question may be handed to the link; where the link has ended for good the form goes its plain way. */

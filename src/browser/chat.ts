@@ -7,7 +7,7 @@ import { parsePageData } from '../page/page-data.ts'
 import { enhanceChatPage } from './chat-page.ts'
 import { Connection } from './connection.ts'
 import { find } from './elements.ts'
-import { createWindowEnv } from './window-env.ts'
+import { createWindowEnv, postForm } from './window-env.ts'
 
 /** One part that cannot be enhanced must not keep the others from it; the page works without any of them. */
 function attempt(enhance: () => void): void {
@@ -31,6 +31,7 @@ if (document.querySelector('[data-module="app-chat"]') !== null) {
       data,
       clock: env.clock,
       hasKeyboard: !matchMedia('(pointer: coarse)').matches,
+      post: postForm,
       mintId: () => mintMessageId(env.clock.now(), env.randomBytes),
     })
   })

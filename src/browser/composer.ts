@@ -5,6 +5,7 @@
 import { ErrorSummary } from 'govuk-frontend'
 import type { MessageId } from '../conversation/ids.ts'
 import { checkQuestion, normaliseQuestion, type QuestionProblem } from '../conversation/question-text.ts'
+import type { PostForm } from './browser-env.ts'
 import type { LiveWords } from '../page/page-data.ts'
 import type { LinkView } from './view-model.ts'
 import { find, findIn, setText, setVisible, template } from './elements.ts'
@@ -22,6 +23,8 @@ export interface ComposerOptions {
   readonly hasRoom: () => boolean
   /** Hands a question over. Throwing makes the form go the plain way, with the same id. */
   readonly send: (question: { readonly messageId: MessageId; readonly text: string }) => void
+  /** Posts a form without leaving the page; whether the server took it. Never rejects. */
+  readonly post: PostForm
 }
 
 export interface Composer {
@@ -32,8 +35,11 @@ export interface Composer {
    * @returns refused questions that the person has in the box again, and so need not be shown anywhere else
    */
   settle(view: LinkView): readonly MessageId[]
-  /** Sends the box's question the way it goes without JavaScript, with the same id. */
-  sendPlainly(messageId: MessageId): void
+  /**
+   * Sends the questions that wait the way they go without JavaScript, in order and with the same ids; the last of them by the form
+   * itself, which leads to the answer. Does nothing while somebody types another: these go before it then.
+   */
+  sendPlainly(waiting: readonly Sent[]): Promise<void>
 }
 
 interface Sent {
@@ -56,10 +62,7 @@ export function createComposer(options: ComposerOptions): Composer {
     const checked = checkQuestion(box.value)
     showProblem(box, options.words, checked.ok ? undefined : checked.problem)
     if (!checked.ok) return
-    if (!options.hasRoom()) {
-      find('send-notice').replaceChildren(setText(template('line-template'), options.words.tooManyWaiting))
-      return
-    }
+    if (!options.hasRoom()) return showNotice(options.words.tooManyWaiting)
     // The same text again is the question that is on its way already.
     if (sent !== undefined && sent.text === checked.text) return
     // Changed since it was sent: another question, so another id.
@@ -85,11 +88,8 @@ export function createComposer(options: ComposerOptions): Composer {
   const isInBox = ({ text }: Sent): boolean => normaliseQuestion(box.value) === text
 
   function accepted(question: Sent): void {
-    if (isInBox(question)) {
-      box.value = ''
-      box.dispatchEvent(new Event('input', { bubbles: true }))
-    }
-    find('send-notice').replaceChildren()
+    if (isInBox(question)) empty(box)
+    showNotice(undefined)
     renew()
   }
 
@@ -108,10 +108,39 @@ export function createComposer(options: ComposerOptions): Composer {
       renew()
       return isInBox(question) ? [question.messageId] : []
     },
-    sendPlainly(messageId) {
-      if (sent?.messageId === messageId && isInBox(sent)) form.submit()
+    async sendPlainly(waiting) {
+      const last = sent
+      if (last === undefined) return
+      if (box.value.trim() === '') box.value = last.text
+      const isLast = (): boolean => sent === last && isInBox(last)
+      const before = waiting.filter(({ messageId }) => messageId !== last.messageId)
+      const fields = before.map(({ messageId, text }) => fieldsOf(form, { [id.name]: messageId, [box.name]: text }))
+      if (await postAll(form.action, fields, isLast, options.post)) form.submit()
     },
   }
+}
+
+function showNotice(text: string | undefined): void {
+  find('send-notice').replaceChildren(...(text === undefined ? [] : [setText(template('line-template'), text)]))
+}
+
+function empty(box: HTMLTextAreaElement): void {
+  box.value = ''
+  box.dispatchEvent(new Event('input', { bubbles: true }))
+}
+
+/** What the form would send if it held these values. */
+function fieldsOf(form: HTMLFormElement, instead: Readonly<Record<string, string>>): URLSearchParams {
+  const fields = new URLSearchParams()
+  for (const [name, value] of new FormData(form)) if (typeof value === 'string') fields.append(name, value)
+  for (const [name, value] of Object.entries(instead)) fields.set(name, value)
+  return fields
+}
+
+/** One after the other, while nobody changes their mind; whether the server took them all. */
+async function postAll(action: string, all: readonly URLSearchParams[], goesOn: () => boolean, post: PostForm): Promise<boolean> {
+  for (const fields of all) if (!goesOn() || !(await post(action, fields))) return false
+  return goesOn()
 }
 
 function sendOnEnter(form: HTMLFormElement, box: HTMLTextAreaElement): void {

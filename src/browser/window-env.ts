@@ -3,9 +3,10 @@
  */
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
-import type { BrowserEnv, BrowserSocket, SocketListener } from './browser-env.ts'
+import type { BrowserEnv, BrowserSocket, PostForm, SocketListener } from './browser-env.ts'
 
 const ABNORMAL = 1006
+const POST_MAX_MS = 10_000
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -80,4 +81,16 @@ async function digest(text: string): Promise<string | undefined> {
   if (!isSecureContext) return undefined
   const bytes = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
   return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** The server answers a form that it took with the way to its result; everything else, no answer among it, is unknown or a no. */
+export const postForm: PostForm = async (action, fields) => {
+  try {
+    const signal = AbortSignal.timeout(POST_MAX_MS)
+    const { type } = await fetch(action, { method: 'POST', body: fields, redirect: 'manual', signal })
+    return type === 'opaqueredirect'
+  } catch {
+    // Whoever asked sends it again under the same id.
+    return false
+  }
 }

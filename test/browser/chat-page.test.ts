@@ -280,6 +280,38 @@ describe('when something is missing', () => {
     await visitor.context.close()
   })
 
+  test('[W27] where no live link ever opens, questions sent in a hurry are all asked, in order', async () => {
+    const visitor = await site.visitor()
+    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    const page = await visitor.begin()
+    await ask(page, 'First in a hurry?')
+    await ask(page, 'Second in a hurry?')
+    for (const text of ['First in a hurry?', 'Second in a hurry?']) {
+      const question = await site.agent.asked()
+      expect(question.content).toBe(text)
+      question.say(`Answer to ${text}`)
+      question.finish()
+    }
+    await page.waitForURL(/\?wait=/)
+    await until(page, 'Answer to Second in a hurry?')
+    expect((await said(page)).match(/(?<!to )(First|Second) in a hurry\?/g)).toEqual(['First in a hurry?', 'Second in a hurry?'])
+    await visitor.context.close()
+  })
+
+  test('[W27] where no live link ever opens, a question is not held back by the next one being typed and cleared', async () => {
+    const visitor = await site.visitor()
+    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    const page = await visitor.begin()
+    await ask(page, 'Cleared?')
+    await page.getByLabel('Your question').fill('')
+    const question = await site.agent.asked()
+    expect(question.content).toBe('Cleared?')
+    question.say('Asked all the same.')
+    question.finish()
+    await until(page, 'Asked all the same.')
+    await visitor.context.close()
+  })
+
   test('[W20][W26] a server that dies and comes back loses nothing, and the page says both', async () => {
     using folder = temporaryFolder()
     const options = { dataDir: folder.path, agentUrl: site.agent.url }

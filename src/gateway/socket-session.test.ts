@@ -8,6 +8,7 @@ import {
   PING_INTERVAL_MS,
   SEND_BUFFER_PAUSE_BYTES,
   SENDS_IN_FLIGHT_MAX,
+  SLOW_READER_MAX_MS,
 } from '../conversation/limits.ts'
 import { LogError } from '../conversation-log/log-error.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
@@ -302,6 +303,57 @@ test('[S11] a full socket is not read for, and its browser has everything once i
   socket.bufferedAmount = 0
   await play.clock.advance(1_000)
   expect(socket.take()).toEqual(['entry 1 message', 'entry 2 turn-started'])
+})
+
+test('[S11] a browser that takes nothing is told to come back, and has everything then', async () => {
+  const play = await SocketSessionPlay.create()
+  const { socket, session } = await play.open()
+  socket.take()
+  const cursor = await play.ask().then(() => play.cursorAt(1))
+  socket.take()
+  socket.bufferedAmount = SEND_BUFFER_PAUSE_BYTES
+  await play.begin()
+  for (let passed = 0; passed < SLOW_READER_MAX_MS; passed += 5_000) {
+    session.received(formatFrames([{ type: 'pong', n: 1, cursor }]))
+    await play.clock.advance(5_000)
+  }
+  await play.clock.advance(1_000)
+  expect([socket.take().at(-1), socket.codes]).toEqual([`bye ${CLOSE_CODES.slow}`, [CLOSE_CODES.slow]])
+  session.closed(CLOSE_CODES.slow)
+  expect([play.log.listeners, play.clock.waiting]).toEqual([0, 0])
+  expect((await play.open(cursor)).socket.take()).toEqual(['welcome resumed', 'entry 2 turn-started'])
+})
+
+test('[S14] a session that is deleted ends its links at once and for good, whatever they were doing', async () => {
+  const play = await SocketSessionPlay.create()
+  const links = [await play.open(), await play.open()]
+  await play.ask()
+  await play.begin()
+  for (const { socket } of links) socket.take()
+  await play.log.deleteSession(play.session)
+  await play.clock.settle()
+  for (const { socket, session } of links) {
+    expect([socket.take(), socket.codes]).toEqual([[`bye ${CLOSE_CODES.sessionGone}`], [CLOSE_CODES.sessionGone]])
+    session.received(formatFrames([play.question()]))
+    expect(socket.take()).toEqual([])
+    session.closed(CLOSE_CODES.sessionGone)
+  }
+  expect([play.log.listeners, play.clock.waiting]).toEqual([0, 0])
+})
+
+test('[S6][S9] two tabs of one session see the same, and each is answered for its own questions', async () => {
+  const play = await SocketSessionPlay.create()
+  const tabs = [await play.open(), await play.open()] as const
+  const [one, other] = tabs
+  for (const { socket } of tabs) socket.take()
+  one.session.received(formatFrames([play.question(1, 'From one?')]))
+  other.session.received(formatFrames([play.question(1, 'From the other?')]))
+  await play.clock.settle()
+  const entriesOf = ({ socket }: typeof one) => socket.frames.flatMap((frame) => (frame.type === 'entry' ? [frame.entry] : []))
+  const read = await play.log.read(play.session, undefined, 256)
+  expect(tabs.map(entriesOf)).toEqual(tabs.map(() => (read.type === 'entries' ? read.entries : undefined)))
+  const accepted = ({ socket }: typeof one) => socket.frames.flatMap((frame) => (frame.type === 'accepted' ? [frame.seq] : []))
+  expect(tabs.map(accepted)).toEqual([[1], [2]])
 })
 
 test('[S4][S5] what a link shows is the fold of the log', async () => {

@@ -339,15 +339,17 @@ describe('when something is missing', () => {
     away.say('Kept.')
     away.finish()
     await until(page, 'Kept.')
-    expect((await said(page)).match(/Before\?|Shown before\.|Cut he|asked the assistant again|Whole\.|While away\?|Kept\./g)).toEqual([
+    const shown = await said(page)
+    expect(shown.match(/Before\?|Shown before\.|Cut he|asked the assistant again|Whole\.|Kept\./g)).toEqual([
       'Before?',
       'Shown before.',
       'Cut he',
       'asked the assistant again',
       'Whole.',
-      'While away?',
       'Kept.',
     ])
+    // Where it stands beside the first answer depends on which of page and server is back first.
+    expect(shown.match(/Cut he|While away\?|Kept\./g)).toEqual(['Cut he', 'While away?', 'Kept.'])
     await visitor.context.close()
   })
 })

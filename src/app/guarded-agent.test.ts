@@ -10,7 +10,7 @@ import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { createTurnWorld } from '../testing/turn-world.ts'
 import { readConfig } from './config.ts'
-import { guardAgent, isAgentAway } from './guarded-agent.ts'
+import { agentRoom, guardAgent } from './guarded-agent.ts'
 
 const random = seededRandom(6)
 const bytes = (count: number): Uint8Array => random.bytes(count)
@@ -151,7 +151,7 @@ test('[O40] of many questions that waited one tries the agent, the others wait f
   state.isAway = false
   const asked = agent.calls.length
   const turns = createTurnWorld({ clock })
-  await using runner = turns.runner('one', { agent: guarded, isAgentAway: () => isAgentAway(health, breakers) })
+  await using runner = turns.runner('one', { agent: guarded, agentRoom: () => agentRoom(health, breakers) })
   const sessions = await Promise.all(Array.from({ length: 10 }, () => turns.newSession()))
   for (const session of sessions) await turns.ask(session)
   await clock.advance(1_000)
@@ -159,5 +159,7 @@ test('[O40] of many questions that waited one tries the agent, the others wait f
   await clock.advance(60_000)
   expect([agent.calls.length, runner.running]).toEqual([asked + 10, 0])
   expect(turns.events.of('turnEnded').map(({ outcome }) => outcome)).toEqual(Array.from({ length: 10 }, () => 'complete'))
+  // One found out that the agent was back; no other one used up an attempt for it.
+  expect(turns.events.of('turnStarted').length).toBe(10)
   expect(events.of('breakerChanged').at(-1)?.to).toBe('closed')
 })

@@ -7,6 +7,7 @@ import type { BreakerRegistry } from '../resilience/breaker-registry.ts'
 import type { Breaker, BreakerEvent } from '../resilience/breaker.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import { createRetryBudget } from '../resilience/retry-budget.ts'
+import type { AgentRoom } from '../turns/turn-driver.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Config } from './config.ts'
@@ -52,11 +53,14 @@ export function guardAgent(agent: Agent, settings: Config['agent'], parts: Guard
 }
 
 /**
- * Whether a question had better wait: the checks have not found the agent, or its breaker would refuse the question, as it also does
- * while another one is finding out whether the agent is back. Until the first check has answered, nobody knows that it is there.
+ * How many questions can be put to the agent now: none while the checks have not found it, or while its breaker would refuse them, as it
+ * also does while another one is finding out whether the agent is back. Until the first check has answered, nobody knows that it is there.
  */
-export const isAgentAway = (health: HealthChecks, breakers: BreakerRegistry): boolean =>
-  health.report().state.components.agent.status !== 'working' || (breakers.stats(SERVICE)?.retryAfterMs ?? 0) > 0
+export function agentRoom(health: HealthChecks, breakers: BreakerRegistry): AgentRoom {
+  const stats = breakers.stats(SERVICE)
+  if (health.report().state.components.agent.status !== 'working' || (stats?.retryAfterMs ?? 0) > 0) return 'none'
+  return stats === undefined || stats.state === 'closed' ? 'any' : 'one'
+}
 
 /**
  * The agent counts as away from the moment its breaker refuses questions. A breaker whose time is over refuses nobody, but moves

@@ -20,10 +20,11 @@ import { createEventsLog } from '../telemetry/events-log.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createIdHash } from '../telemetry/id-hash.ts'
 import { createLog } from '../telemetry/log.ts'
+import type { AgentRoom } from '../turns/turn-driver.ts'
 import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { Config } from './config.ts'
-import { guardAgent, isAgentAway } from './guarded-agent.ts'
+import { agentRoom, guardAgent } from './guarded-agent.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { Ports } from './ports.ts'
 import { StartError, systemCode } from './start-error.ts'
@@ -71,9 +72,9 @@ export async function startService(config: Config, ports: Ports, version: string
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
   const breakers = createBreakerRegistry({ clock })
   const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, breakers, health, events }))
-  const isAway = (): boolean => isAgentAway(health, breakers)
-  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, isAgentAway: isAway })))
-  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages, isAway })
+  const room = (): AgentRoom => agentRoom(health, breakers)
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, agentRoom: room })))
+  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages, isAway: () => room() === 'none' })
   registerHealth(server, {
     level: () => health.getCurrentLevel(),
     checks: () => health.report().checks,
@@ -171,7 +172,7 @@ const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.
 function runnerOptions(
   config: Config,
   { clock, chance, digest, randomBytes }: Ports,
-  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'isAgentAway'>,
+  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'agentRoom'>,
 ): TurnRunnerOptions {
   const settings: TurnSettings = {
     ...DEFAULT_TURN_SETTINGS,

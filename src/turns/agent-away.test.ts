@@ -5,6 +5,7 @@ import { STOP_LOOK_MS } from '../conversation/limits.ts'
 import { answering as answeringWith, createScriptedAgent } from '../testing/scripted-agent.ts'
 import { answering, ASK, asking, claim, ended, FRESH, Play, PLAY_SETTINGS, STARTED, write } from '../testing/turn-play.ts'
 import { createTurnWorld } from '../testing/turn-world.ts'
+import type { AgentRoom } from './turn-driver.ts'
 
 describe('an agent that is known to be away', () => {
   const waiting = (): Play => {
@@ -55,7 +56,7 @@ describe('a question of a running process', () => {
   test('[T32] waits while the agent is away, and is asked once when it is back, oldest first', async () => {
     const world = createTurnWorld({ agent: createScriptedAgent({ script: answeringWith('Yes.') }) })
     let isAway = true
-    await using runner = world.runner('one', { isAgentAway: () => isAway })
+    await using runner = world.runner('one', { agentRoom: () => (isAway ? 'none' : 'any') })
     const [a, b] = [await world.newSession(), await world.newSession()]
     const turns = [await world.ask(a, 'first'), await world.ask(b, 'second')]
     await world.clock.advance(60_000)
@@ -71,9 +72,26 @@ describe('a question of a running process', () => {
     ])
   })
 
+  test('[T32] while it is in doubt whether the agent is back, one question finds out and the others wait', async () => {
+    const world = createTurnWorld()
+    let room: AgentRoom = 'none'
+    await using runner = world.runner('one', { agentRoom: () => room })
+    const sessions = [await world.newSession(), await world.newSession(), await world.newSession()]
+    for (const [index, session] of sessions.entries()) await world.ask(session, `question ${index}`)
+    await world.clock.advance(10_000)
+    room = 'one'
+    await world.clock.advance(world.settings.pollMs)
+    room = 'none'
+    await world.clock.advance(5_000)
+    expect([world.agent.calls.map((call) => call.question.text), runner.running]).toEqual([['question 0'], 3])
+    room = 'any'
+    await world.clock.advance(world.settings.pollMs)
+    expect(world.agent.calls.map((call) => call.question.text)).toEqual(['question 0', 'question 1', 'question 2'])
+  })
+
   test('[T33] can be stopped while it waits for the agent', async () => {
     const world = createTurnWorld()
-    await using runner = world.runner('one', { isAgentAway: () => true })
+    await using runner = world.runner('one', { agentRoom: () => 'none' })
     const session = await world.newSession()
     const turn = await world.ask(session)
     await world.clock.advance(1_000)

@@ -20,6 +20,9 @@ import type { TurnSettings } from './turn-settings.ts'
 import type { Digest, Turn, TurnContext, TurnEffect, TurnEvent, TurnFact, TurnStep } from './turn-state.ts'
 import { nextDeadline, openTurn, step } from './turn.ts'
 
+/** `none`: it is known to be away, and questions wait. `one`: it may be back, and one question finds out. */
+export type AgentRoom = 'none' | 'one' | 'any'
+
 export interface TurnPorts {
   readonly log: ConversationLog
   /** Retry before the first text, breaker and fallback are put around an agent by whoever composes it, not here. */
@@ -27,8 +30,8 @@ export interface TurnPorts {
   readonly clock: Clock
   readonly chance: Chance
   readonly digest: Digest
-  /** Whether the agent is known to be away: questions wait for it then. */
-  readonly isAgentAway: () => boolean
+  /** How many questions the agent can take now, as far as is known. */
+  readonly agentRoom: () => AgentRoom
   readonly events: Events
   readonly settings: TurnSettings
 }
@@ -74,6 +77,11 @@ export class TurnDriver {
     this.#dispatch({ type: 'drain' })
   }
 
+  /** The question waits for an agent that is away. */
+  get isWaiting(): boolean {
+    return this.#turn.status === 'waiting'
+  }
+
   /** The agent can be asked again. */
   agentBack(): void {
     this.#dispatch({ type: 'agent-back' })
@@ -96,8 +104,8 @@ export class TurnDriver {
   }
 
   #context(): TurnContext {
-    const { clock, chance, digest, isAgentAway, settings } = this.#ports
-    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, isAgentAway: isAgentAway(), settings }
+    const { clock, chance, digest, agentRoom, settings } = this.#ports
+    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, isAgentAway: agentRoom() === 'none', settings }
   }
 
   #dispatch(event: TurnEvent): void {

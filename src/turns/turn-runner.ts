@@ -8,7 +8,7 @@ import type { TurnId } from '../conversation/ids.ts'
 import { HAND_OVER_MAX_MS, SWEEP_SESSIONS_MAX } from '../conversation/limits.ts'
 import { LogError } from '../conversation-log/log-error.ts'
 import { backoffMs } from '../resilience/backoff.ts'
-import { TurnDriver, type TurnPorts } from './turn-driver.ts'
+import { TurnDriver, type AgentRoom, type TurnPorts } from './turn-driver.ts'
 import { createBell, pause, within, type Bell } from './wait.ts'
 
 export interface TurnRunnerOptions extends TurnPorts {
@@ -71,9 +71,7 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
     run() {
       if (loops !== undefined || stopping.signal.aborted) return
       const stopListening = options.log.onWork(() => bell.ring())
-      const wake = (): void => {
-        if (!options.isAgentAway()) for (const driver of drivers.values()) driver.agentBack()
-      }
+      const wake = (): void => wakeWaiting(drivers.values(), options.agentRoom())
       const free = (): number => options.settings.concurrency - drivers.size
       const work = claimWhileRunning({ ...options, claimUpTo, bell, signal: stopping.signal, free, wake })
       loops = Promise.all([work.finally(stopListening), sweepWhileRunning(options, stopping.signal)])
@@ -92,10 +90,16 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
   }
 }
 
+function wakeWaiting(drivers: IteratorObject<TurnDriver>, room: AgentRoom): void {
+  if (room === 'none') return
+  const waiting = drivers.filter((driver) => driver.isWaiting)
+  for (const driver of room === 'one' ? waiting.take(1) : waiting) driver.agentBack()
+}
+
 interface ClaimLoop extends TurnRunnerOptions {
   readonly claimUpTo: (limit: number) => Promise<number>
   readonly free: () => number
-  /** Has the turns asked that wait for an agent that is back, in the order in which they were claimed. */
+  /** Has the turns asked that wait for an agent that is back, in the order in which they were claimed; one of them while it is in doubt. */
   readonly wake: () => void
   readonly bell: Bell
   readonly signal: AbortSignal

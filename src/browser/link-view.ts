@@ -1,20 +1,23 @@
 /** What the page shows of the client link. Pure. */
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import type { ClientLink, LinkStatus } from './client-link-state.ts'
-import { blocksOf } from './log-view.ts'
+import { blocksOf, showsQuestion } from './log-view.ts'
 import type { OutgoingQuestion } from './outgoing-questions.ts'
 import type { LinkView, PendingQuestion } from './view-model.ts'
 
 export function viewOfLink(link: ClientLink): LinkView {
   const { items } = link.view.conversation
   const inLog = new Set(items.flatMap((item) => (item.kind === 'question' ? [item.messageId] : [])))
+  // A question that the log shows further up, before the first item held, must not move below the conversation.
+  const isShown = ({ messageId, state }: OutgoingQuestion): boolean =>
+    inLog.has(messageId) || (state.status === 'accepted' && showsQuestion(link.view, messageId, state.seq))
   return {
     status: statusOf(link.link),
     isDeviceOffline: !link.isDeviceOnline,
     level: link.level,
     items,
     blocksOf: (answer) => blocksOf(link.view, answer),
-    pending: link.questions.filter(({ messageId }) => !inLog.has(messageId)).map(pendingOf),
+    pending: link.questions.filter((question) => !isShown(question)).map(pendingOf),
     forks: link.forks,
   }
 }

@@ -17,7 +17,9 @@ export const FAULT_KINDS = [
   'tab freeze',
   'agent mood',
 ] as const
-export type FaultKind = (typeof FAULT_KINDS)[number]
+/** Drawn apart from the others, so that seeds whose histories are known keep those they have. */
+export const LATER_KINDS = ['server drain', 'readers slow'] as const
+export type FaultKind = (typeof FAULT_KINDS | typeof LATER_KINDS)[number]
 
 export interface Fault {
   /** Milliseconds since the world began. */
@@ -36,6 +38,7 @@ export interface Fault {
 const MOODS: readonly AgentMood[] = ['away', 'failing', 'cutting', 'silent', 'slow', 'empty']
 const DIRECTIONS: Fault['directions'][] = [['browser'], ['server'], ['browser', 'server']]
 const FAULTS_MAX = 14
+const LATER_FAULTS_MAX = 4
 
 /** Longest that a fault of this kind lasts, in milliseconds; 0 for those that happen at once. */
 const LONGEST: Readonly<Record<FaultKind, number>> = {
@@ -50,6 +53,8 @@ const LONGEST: Readonly<Record<FaultKind, number>> = {
   'tab reload': 0,
   'tab freeze': 60_000,
   'agent mood': 40_000,
+  'server drain': 8_000,
+  'readers slow': 45_000,
 }
 
 /**
@@ -61,8 +66,25 @@ const LONGEST: Readonly<Record<FaultKind, number>> = {
 export function faultsOf(random: SeededRandom, untilMs: number): readonly Fault[] {
   const drawn = FAULT_KINDS.filter(() => random.happens(0.4))
   const kinds = drawn.length > 0 ? drawn : [random.pick(FAULT_KINDS)]
+  return draw({ random, kinds, count: random.between(1, FAULTS_MAX), untilMs })
+}
+
+/** Faults of the later kinds, which half of the seeds have none of. `random` is a stream of its own. */
+export function laterFaultsOf(random: SeededRandom, untilMs: number): readonly Fault[] {
+  const kinds = LATER_KINDS.filter(() => random.happens(0.3))
+  return kinds.length === 0 ? [] : draw({ random, kinds, count: random.between(1, LATER_FAULTS_MAX), untilMs })
+}
+
+interface Draw {
+  readonly random: SeededRandom
+  readonly kinds: readonly FaultKind[]
+  readonly count: number
+  readonly untilMs: number
+}
+
+function draw({ random, kinds, count, untilMs }: Draw): readonly Fault[] {
   const faults: Fault[] = []
-  for (let left = random.between(1, FAULTS_MAX); left > 0; left -= 1) {
+  for (let left = count; left > 0; left -= 1) {
     const kind = random.pick(kinds)
     const last = faults.at(-1)
     const isFollowUp = last !== undefined && random.happens(0.5)

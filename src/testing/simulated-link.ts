@@ -19,6 +19,8 @@ export interface SimulatedLinkOptions {
   readonly process: SimulatedProcess
   readonly store: SimulatedStore
   readonly session: SessionId
+  /** Bytes that the browser has not taken yet. */
+  buffered(): number
   /** Planted bugs: what the link decided may be changed before it is done. */
   tamper(effects: readonly LinkEffect[]): readonly LinkEffect[]
 }
@@ -53,7 +55,7 @@ export class SimulatedLink implements Peer {
   }
 
   event(event: LinkEvent): void {
-    const [link, effects] = step(this.#link, event, { now: this.#options.process.world.now(), buffered: 0 })
+    const [link, effects] = step(this.#link, event, { now: this.#options.process.world.now(), buffered: this.#options.buffered() })
     this.#link = link
     for (const effect of this.#options.tamper(effects)) this.#perform(effect)
     if (link.status === 'closed') this.#ended()

@@ -1,6 +1,7 @@
 /**
  * A server process: links and turns over one store. It can crash, start again and stand still.
  */
+import { SEND_BUFFER_PAUSE_BYTES } from '../conversation/limits.ts'
 import type { SimulatedAgent } from './simulated-agent.ts'
 import { SimulatedLink, type SimulatedLinkOptions } from './simulated-link.ts'
 import type { Connection, Peer } from './simulated-network.ts'
@@ -20,12 +21,15 @@ export interface SimulatedServerOptions {
 }
 
 const ABNORMAL = 1006
+/** Until then what it gives back is on its way to the store. */
+const HAND_OVER_MS = 500
 
 export class SimulatedServer {
   readonly #options: SimulatedServerOptions
   readonly #process: SimulatedProcess
   readonly #links = new Map<Connection, SimulatedLink>()
   #turns: SimulatedTurns
+  #slowUntil = 0
 
   constructor(options: SimulatedServerOptions) {
     this.#options = options
@@ -44,7 +48,9 @@ export class SimulatedServer {
 
   accept(connection: Connection): Peer | undefined {
     if (!this.#process.isAlive) return undefined
-    const link = new SimulatedLink({ ...this.#options, ...this.#options.links, process: this.#process }, connection, () =>
+    const { world, links } = this.#options
+    const buffered = (): number => (world.now() < this.#slowUntil ? SEND_BUFFER_PAUSE_BYTES : 0)
+    const link = new SimulatedLink({ ...this.#options, ...links, buffered, process: this.#process }, connection, () =>
       this.#links.delete(connection),
     )
     this.#links.set(connection, link)
@@ -65,6 +71,20 @@ export class SimulatedServer {
 
   pauseFor(ms: number): void {
     this.#process.pauseFor(ms)
+  }
+
+  /** For `ms`, no browser takes what it is sent. */
+  readersSlowFor(ms: number): void {
+    this.#slowUntil = Math.max(this.#slowUntil, this.#options.world.now() + ms)
+  }
+
+  /** Goes as a deployment does: says goodbye, gives its turns back, and starts again `ms` after it has ended. */
+  drain(ms: number): void {
+    this.#process.run(() => {
+      for (const link of this.#links.values()) link.event({ type: 'end', reason: 'drain', afterMs: 0 })
+      this.#turns.drain()
+      this.#process.after(HAND_OVER_MS, () => this.crash(ms))
+    })
   }
 
   /** Dies at once; everything volatile is gone. Starts again after `ms`. */

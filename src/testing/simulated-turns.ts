@@ -34,6 +34,7 @@ export class SimulatedTurns {
   readonly #options: SimulatedTurnsOptions
   readonly #running = new Map<string, SimulatedTurn>()
   #isClaiming = false
+  #isDraining = false
 
   constructor(options: SimulatedTurnsOptions) {
     this.#options = options
@@ -56,13 +57,22 @@ export class SimulatedTurns {
     for (const turn of this.#running.values()) turn.event({ type: 'agent-back' })
   }
 
+  /** Claims nothing more and gives back what is under way, text and all. */
+  drain(): void {
+    this.#isDraining = true
+    // Each may be asked once more by whoever takes it up.
+    for (let left = this.#running.size; left > 0; left -= 1) this.#options.leaseLost()
+    for (const turn of this.#running.values()) turn.event({ type: 'drain' })
+    for (const turn of this.#running.values()) turn.event({ type: 'hand-over' })
+  }
+
   #poll(): void {
     this.#claim()
     this.#options.process.after(this.#options.settings.pollMs, () => this.#poll())
   }
 
   #claim(): void {
-    if (this.#isClaiming) return
+    if (this.#isClaiming || this.#isDraining) return
     this.#isClaiming = true
     const { process, store, settings } = this.#options
     const since = process.world.now()
@@ -81,7 +91,10 @@ export class SimulatedTurns {
       running.event({ type: 'reclaimed', claim, since })
       return
     }
-    this.#running.set(claim.turnId, new SimulatedTurn(this.#options, claim, since, () => this.#running.delete(claim.turnId)))
+    const turn = new SimulatedTurn(this.#options, claim, since, () => this.#running.delete(claim.turnId))
+    this.#running.set(claim.turnId, turn)
+    // A claim that was under way when the process was told to go is given straight back.
+    if (this.#isDraining) turn.event({ type: 'drain' })
   }
 }
 

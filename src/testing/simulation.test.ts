@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { FAULT_KINDS } from './faults.ts'
+import { FAULT_KINDS, faultsOf, LATER_KINDS } from './faults.ts'
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts'
+import { seededRandom } from './seeded-random.ts'
 import { shrink } from './shrink.ts'
-import { simulate, type SimulationResult } from './simulation.ts'
+import { simulate, TROUBLE_MS, type SimulationResult } from './simulation.ts'
 
 const SEEDS = 2_000
 const BUG_SEEDS = 150
@@ -27,7 +28,7 @@ describe('the promise', () => {
   test('[I26] every kind of fault fired, many of them while something was under way', () => {
     const fired = (kind: string): number =>
       [...results.values()].reduce((sum, result) => sum + ([...result.fired].find(([name]) => name === kind)?.[1] ?? 0), 0)
-    expect(FAULT_KINDS.filter((kind) => fired(kind) < 100)).toEqual([])
+    expect([...FAULT_KINDS, ...LATER_KINDS].filter((kind) => fired(kind) < 100)).toEqual([])
     const hits = [...results.values()].reduce((sum, { hits: one }) => sum + one, 0)
     expect(hits).toBeGreaterThan(SEEDS / 2)
     expect([...results.values()].reduce((sum, { questions }) => sum + questions, 0)).toBeGreaterThan(2 * SEEDS)
@@ -41,22 +42,25 @@ describe('the promise', () => {
 })
 
 describe('seeds that once found something', () => {
+  /** Without the kinds of faults that came later, so that it is the history that found it. */
+  const asItWas = (seed: number): SimulationResult => simulate({ seed, faults: faultsOf(seededRandom(seed).stream('faults'), TROUBLE_MS) })
+
   test.each([973, 1193, 1317, 1390, 2485])(
     '[I15] seed %i: a claim whose answer was lost is a lease lost, not a second owner out of nowhere',
     (seed) => {
-      expect(simulate({ seed }).violations).toEqual([])
+      expect(asItWas(seed).violations).toEqual([])
     },
   )
 
   test.each([102_093, 103_387, 107_237])(
     '[I14][I15] seed %i: an agent that could not be asked is asked again by the same owner',
     (seed) => {
-      expect(simulate({ seed }).violations).toEqual([])
+      expect(asItWas(seed).violations).toEqual([])
     },
   )
 
   test.each([3915, 5651, 5689])('[I22] seed %i: a deadline and the question whether it has passed are computed alike', (seed) => {
-    expect(simulate({ seed }).violations).toEqual([])
+    expect(asItWas(seed).violations).toEqual([])
   })
 })
 

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { mintSessionId, type VisitorId } from '../conversation/ids.ts'
 import { DEFAULT_TURN_SETTINGS } from '../turns/turn-settings.ts'
 import { Checker } from './checker.ts'
-import { faultsOf, type Fault, type FaultKind } from './faults.ts'
+import { faultsOf, laterFaultsOf, type Fault, type FaultKind } from './faults.ts'
 import type { HistoryRecord, Violation } from './history.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 import { seededRandom, type SeededRandom } from './seeded-random.ts'
@@ -38,7 +38,7 @@ export interface SimulationResult {
 
 const EPOCH_MS = Date.UTC(2026, 0, 5, 9)
 /** Things go wrong until then … */
-const TROUBLE_MS = 60_000
+export const TROUBLE_MS = 60_000
 /** … and everything must be well by then. */
 const REST_MS = 360_000
 const STEPS_MAX = 200_000
@@ -70,7 +70,8 @@ export function simulate(options: SimulationOptions): SimulationResult {
     checker.record(entry)
   }
   const cast = assemble(random, options.bug ?? {}, record)
-  const faults = options.faults ?? faultsOf(random.stream('faults'), TROUBLE_MS)
+  const drawn = [...faultsOf(random.stream('faults'), TROUBLE_MS), ...laterFaultsOf(random.stream('later faults'), TROUBLE_MS)]
+  const faults = options.faults ?? drawn
   const fired = new Map<FaultKind, number>()
   let hits = 0
   plan(cast, random.stream('people'))
@@ -184,6 +185,13 @@ function strike(cast: Cast, fault: Fault): number | undefined {
       server.crash(fault.forMs)
       return lost
     }
+    case 'server drain':
+      if (!server.isAlive) return undefined
+      server.drain(fault.forMs)
+      return 0
+    case 'readers slow':
+      server.readersSlowFor(fault.forMs)
+      return 0
     case 'server pause':
       server.pauseFor(fault.forMs)
       return 0

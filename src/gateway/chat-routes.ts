@@ -77,10 +77,11 @@ async function start(shell: PageShell, request: Request, h: ResponseToolkit): Re
   const { context } = shell
   const visitor = context.visitorOf(request)
   try {
-    const session = await context.sessions.create(visitor, context.addressOf(request))
     const typed = formField(request, FORM_FIELDS.question)
-    if (typed === undefined) return await seeOther(h, conversationPath(session.id))
+    const address = context.addressOf(request)
+    if (typed === undefined) return await seeOther(h, conversationPath((await context.sessions.create(visitor, address)).id))
     const messageId = postedMessageId(context, request)
+    const session = await context.sessions.create(visitor, address, messageId)
     await context.sessions.ask(visitor, { session: session.id, messageId, typed, inReplyTo: undefined, transport: 'form' })
     return await seeOther(h, answerPath(session.id, messageId))
   } catch (error) {

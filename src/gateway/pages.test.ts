@@ -291,6 +291,9 @@ describe('when something is wrong', () => {
     expect(text(closed.payload)).toContain('This conversation has closed')
     expect(closed.payload).toContain('>Too late?</textarea>')
     const moved = await post(visitor, '/conversations', { ...fields(closed.payload, '/conversations'), question: 'Too late?' })
+    // A browser that sends the form again ends up in the same place.
+    const again = await post(visitor, '/conversations', { ...fields(closed.payload, '/conversations'), question: 'Too late?' })
+    expect(pathOf(again)).toBe(pathOf(moved))
     expect(pathOf(moved)).toContain(`?wait=${fields(page, '/messages')['clientMessageId'] ?? ''}#`)
   })
 

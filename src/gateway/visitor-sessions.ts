@@ -4,6 +4,7 @@
  * Every call names the visitor; somebody else's session and one that does not exist are the same to it.
  * Asking waits for the durable append and never for the agent.
  */
+import { createHmac } from 'node:crypto'
 import type { AskResult, Session } from '../conversation-log/conversation-log.ts'
 import { isOpen, type Conversation, type QuestionItem } from '../conversation/conversation.ts'
 import {
@@ -65,8 +66,12 @@ export interface OwnConversation {
 
 /** Every method rejects with `OfflineError` while the level is `offline`, and with `LogError` when the store fails. */
 export interface VisitorSessions {
-  /** @throws RateLimitError | TooManySessionsError */
-  create(visitor: VisitorId, address: string): Promise<Session>
+  /**
+   * A new session. One that is made for a question is the same however often its form is sent.
+   *
+   * @throws RateLimitError | TooManySessionsError
+   */
+  create(visitor: VisitorId, address: string, question?: MessageId): Promise<Session>
   /** Newest first. */
   list(visitor: VisitorId): Promise<readonly Session[]>
   /** @throws SessionNotFoundError also for somebody else's, and for text that is no session id */
@@ -91,7 +96,7 @@ const OVERLOAD_RETRY_AFTER_MS = 5_000
 
 export function createVisitorSessions(options: GatewayOptions, admission: Admission): VisitorSessions {
   return {
-    create: (visitor, address) => create(options, admission, visitor, address),
+    create: (visitor, address, question) => create(options, admission, { visitor, address, question }),
     async list(visitor) {
       assertOnline(options)
       return options.log.listSessions(visitor)
@@ -108,12 +113,22 @@ export function createVisitorSessions(options: GatewayOptions, admission: Admiss
   }
 }
 
-async function create(options: GatewayOptions, admission: Admission, visitor: VisitorId, address: string): Promise<Session> {
+interface NewOwn {
+  readonly visitor: VisitorId
+  readonly address: string
+  readonly question: MessageId | undefined
+}
+
+async function create(options: GatewayOptions, admission: Admission, { visitor, address, question }: NewOwn): Promise<Session> {
   const { log, events, randomBytes, settings } = options
   assertOnline(options)
   const verdict = admission.createSession(address)
   if (!verdict.ok) throw new RateLimitError(verdict.retryAfterMs)
-  const result = await log.createSession({ id: mintSessionId(randomBytes), visitor, ttlMs: settings.sessionTtlMs })
+  // Nobody else can come to the same id: it takes our secret and their visitor.
+  const ofQuestion = (count: number): Uint8Array =>
+    createHmac('sha256', settings.secret).update(`session\n${visitor}\n${question}`).digest().subarray(0, count)
+  const id = mintSessionId(question === undefined ? randomBytes : ofQuestion)
+  const result = await log.createSession({ id, visitor, ttlMs: settings.sessionTtlMs })
   switch (result.type) {
     case 'created':
       events.sessionCreated(result.session.id)

@@ -3,8 +3,9 @@
  *
  * Entries are applied in their place or not at all; what the log may have lost of this page's questions is sent again.
  */
+import { isOpen, questionOfTurn } from '../conversation/conversation.ts'
 import type { Entry } from '../conversation/entry.ts'
-import type { MessageId } from '../conversation/ids.ts'
+import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { LINK_SILENCE_MAX_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
@@ -151,7 +152,16 @@ function onAccepted(client: ClientLink, link: OpenLink, frame: Extract<ServerFra
 function shown(client: ClientLink): ClientLink {
   const settled = client.durability === 'fsync' ? Math.max(client.settled, client.view.conversation.head?.seq ?? 0) : client.settled
   const questions = forgetSettled(client.questions, settled, (messageId, seq) => showsQuestion(client.view, messageId, seq))
-  return { ...client, settled, questions }
+  return { ...client, settled, questions, stops: stillWanted(client) }
+}
+
+/** A wish to stop is fulfilled once the log shows it, or the turn's end. */
+function stillWanted({ stops, view }: ClientLink): ClientLink['stops'] {
+  const isOver = (turnId: TurnId): boolean => {
+    const question = questionOfTurn(view.conversation, turnId)
+    return question === undefined || question.isStopping || !isOpen(question)
+  }
+  return stops.some(({ turnId }) => isOver(turnId)) ? stops.filter(({ turnId }) => !isOver(turnId)) : stops
 }
 
 type RejectedFrame = Extract<ServerFrame, { type: 'rejected' }>

@@ -64,6 +64,8 @@ export interface ClientLink {
   readonly view: LogView
   /** Of this page, in the order of their numbers, until they are settled and shown. */
   readonly questions: readonly OutgoingQuestion[]
+  /** Turns that the person wants to stop and the log does not show to be stopping; on which socket it was said last. */
+  readonly stops: readonly { readonly turnId: TurnId; readonly saidOn: number | undefined }[]
   /** The last number this device has given. */
   readonly lastNumber: number
   readonly durability: Durability | undefined

@@ -75,7 +75,7 @@ function row(other: string, given: Partial<Row>): Row {
   return Object.fromEntries(Object.keys(EVENTS).map((name) => [name, given[name as EventName] ?? other])) as Row
 }
 /** Learnt by any page, whatever becomes of its link. */
-const ALWAYS = { ask: '=:', offline: '=:', differs: '=:' } as const
+const ALWAYS = { ask: '=:', stop: '=:', offline: '=:', differs: '=:' } as const
 const ENDINGS = {
   'socket-closed': 'waiting:',
   'socket-refused': 'closed:',
@@ -104,7 +104,6 @@ const TABLE: Readonly<Record<Situation, Row>> = {
     ...ALWAYS,
     ...ENDINGS,
     ...nothing('start', 'dismiss', 'opened', 'old-socket', 'matches', 'tick'),
-    stop: '-: stop',
     online: '=: probe',
     woke: '=: probe',
     resumed: 'open:',
@@ -116,14 +115,14 @@ const TABLE: Readonly<Record<Situation, Row>> = {
     ...ENDINGS,
     ...nothing('start', 'dismiss', 'opened', 'old-socket', 'matches', 'tick'),
     ask: '=: send',
-    stop: '-: stop',
+    stop: '=: stop',
     online: '=: probe',
     woke: '=: probe',
     fork: 'awaiting-snapshot:',
     hole: 'waiting: close',
     ping: '=: pong',
   }),
-  closed: row('-', ALWAYS),
+  closed: row('-', { ...ALWAYS, stop: '-' }),
 }
 
 function nothing(...names: readonly EventName[]): Partial<Row> {

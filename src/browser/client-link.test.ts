@@ -395,4 +395,16 @@ describe('a server', () => {
     expect(open().on({ type: 'stop', turnId: TURN }).said).toEqual([{ type: 'stop', turnId: TURN }])
     expect(started().closes().on({ type: 'stop', turnId: TURN }).said).toEqual([])
   })
+  test('[K24] a wish to stop that a dying link may have taken along is said on the next, until the log shows it', () => {
+    const asked = open().hears(questionAt(6, 1))
+    const play = asked.on({ type: 'stop', turnId: TURN })
+    expect([play.said, play.on({ type: 'stop', turnId: TURN }).said]).toEqual([[{ type: 'stop', turnId: TURN }], []])
+    play
+      .closes()
+      .comesBack()
+      .hears(welcome('resumed', { head: headAt(6) }))
+    expect(play.said).toEqual([{ type: 'stop', turnId: TURN }])
+    play.hears(entryFrame({ seq: 7, kind: 'stop-requested', turnId: TURN }))
+    expect(play.client.stops).toEqual([])
+  })
 })

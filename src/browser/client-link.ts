@@ -19,8 +19,9 @@ import {
   RECONNECT_BASE_MS,
   RECONNECT_CAP_MS,
   UNSETTLED_QUESTIONS_MAX,
+  OPEN_TURNS_MAX,
 } from '../conversation/limits.ts'
-import { PROTOCOL_VERSION } from '../protocol/protocol.ts'
+import { PROTOCOL_VERSION, type ClientFrame } from '../protocol/protocol.ts'
 import { onFrames } from './client-link-frames.ts'
 import { connect, fetchAnew, giveUp, hangUp, lose, NONE, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink } from './client-link-state.ts'
@@ -43,6 +44,7 @@ export const initialLink = (session: SessionId, device: DeviceId): ClientLink =>
   isDeviceOnline: true,
   view: EMPTY_VIEW,
   questions: [],
+  stops: [],
   lastNumber: 0,
   durability: undefined,
   settled: 0,
@@ -88,7 +90,8 @@ function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): Clie
     case 'ask':
       return onAsk(client, event, ctx)
     case 'stop':
-      return client.link.status === 'open' ? [client, [sendOn(client.link, { type: 'stop', turnId: event.turnId })]] : [client, NONE]
+      if (client.link.status === 'closed' || client.stops.some(({ turnId }) => turnId === event.turnId)) return [client, NONE]
+      return [{ ...client, stops: [...client.stops, { turnId: event.turnId, saidOn: undefined }].slice(-OPEN_TURNS_MAX) }, NONE]
     case 'dismiss':
       return onDismiss(client, event.messageId)
     case 'opened':
@@ -185,6 +188,10 @@ function pump(client: ClientLink, effects: readonly ClientEffect[], ctx: ClientC
   const { link } = client
   if (link.status !== 'open' || link.snapshotDue !== undefined) return [client, effects]
   const { questions, frames } = due(client.questions, ctx.now, link.window)
-  if (frames.length === 0) return [client, effects]
-  return [{ ...client, questions }, [...effects, sendOn(link, ...frames)]]
+  // What was said on a link that has died may not have been heard; stopping twice is stopping once.
+  const unheard = client.stops.filter(({ saidOn }) => saidOn !== link.socket)
+  if (frames.length + unheard.length === 0) return [client, effects]
+  const stops = unheard.length === 0 ? client.stops : client.stops.map(({ turnId }) => ({ turnId, saidOn: link.socket }))
+  const said: readonly ClientFrame[] = [...unheard.map(({ turnId }) => ({ type: 'stop', turnId }) as const), ...frames]
+  return [{ ...client, questions, stops }, [...effects, sendOn(link, ...said)]]
 }

@@ -185,10 +185,11 @@ test('[K21] whoever listens is told once of each change, and of nothing else', (
   newest().say({ type: 'level', level: 'limited', retryAfterMs: undefined })
   expect([changes() - before, connection.state.level]).toEqual([1, 'limited'])
   connection.stop(TURN)
+  connection.stop(TURN)
   connection.dismiss(mintMessageId(0, bytes))
   env.happen('offline')
   env.happen('offline')
-  expect(changes() - before).toBe(2)
+  expect(changes() - before).toBe(3)
 })
 
 test('[K15] a page that comes back asks its link for a sign of life, and a person can ask to connect now', () => {

@@ -6,7 +6,6 @@ import { isOpen, findQuestion } from '../conversation/conversation.ts'
 import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
 import { formatTime } from '../page/item-view.ts'
 import { fill } from '../page/page-data.ts'
-import { createAnswerBlocks } from './answer-blocks.ts'
 import { answerPath, conversationPath, createChatPages, type ChatPageOptions, type ChatPages } from './chat-page.ts'
 import { MessageConflictError, OverloadError, QuestionTextError, RateLimitError, TooManySessionsError } from './errors.ts'
 import { formField } from './forgery.ts'
@@ -22,7 +21,7 @@ const FORM_POST: RouteOptions = { payload: { allow: 'application/x-www-form-urle
 type Handler = (request: Request, h: ResponseToolkit) => Promise<ReturnType<ResponseToolkit['response']>>
 
 export function registerChatRoutes(server: Server, shell: PageShell): void {
-  const pages = createChatPages(shell, createAnswerBlocks())
+  const pages = createChatPages(shell, shell.context.blocks)
   const get = (path: string, handler: Handler): void => server.route({ method: 'GET', path, handler })
   const post = (path: string, handler: Handler): void => server.route({ method: 'POST', path, options: FORM_POST, handler })
 

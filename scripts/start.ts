@@ -42,29 +42,33 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 }
 
 interface Simulator extends AsyncDisposable {
-  /** Where it listens; `undefined` when it could not start. */
-  readonly url: string | undefined
+  /** Where it listens, or the exit code with which it could not start; it has said why. */
+  readonly started: { readonly url: string } | { readonly exitCode: number }
 }
 
 /** Starts the simulator and waits until it says where it listens. */
 async function startSimulator(): Promise<Simulator> {
   const child = startProgram('src/agent-simulator/main.ts', 'pipe')
-  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const { promise, resolve } = Promise.withResolvers<Simulator['started']>()
   let isWanted = true
+  let isUp = false
   if (child.stdout !== null) {
     createInterface(child.stdout).on('line', (line) => {
       say(`simulator: ${line}`)
-      resolve(/\bwss?:\/\/\S+/.exec(line)?.[0])
+      const [url] = /\bwss?:\/\/\S+/.exec(line) ?? []
+      if (url === undefined) return
+      isUp = true
+      resolve({ url })
     })
   }
   child.once('exit', (code, signal) => {
-    resolve(undefined)
-    if (!isWanted) return
+    resolve({ exitCode: code ?? 1 })
+    if (!isWanted || !isUp) return
     say(`The agent simulator has ended (${signal ?? `exit code ${code}`}). The server goes on: questions wait for an agent.`)
     say('To start it again: npm run simulator')
   })
   return {
-    url: await promise,
+    started: await promise,
     async [Symbol.asyncDispose]() {
       isWanted = false
       await end(child, 'SIGTERM')
@@ -115,7 +119,10 @@ async function run(): Promise<number> {
   if (!isBuilt() && !isWatching) return 1
   const hasAgent = (process.env['AGENT_URL'] ?? '') !== ''
   await using simulator = hasAgent ? undefined : await startSimulator()
-  const env = simulator?.url === undefined ? {} : { AGENT_URL: simulator.url }
+  // A server that asks whatever else has the simulator's port would only seem to work.
+  const started = simulator?.started
+  if (started !== undefined && 'exitCode' in started) return started.exitCode
+  const env = started === undefined ? {} : { AGENT_URL: started.url }
   // In development nobody wants to wait for answers that are being written.
   return isWatching ? await serveAndWatch({ ...env, DRAIN_MS: process.env['DRAIN_MS'] ?? '0' }) : await serve(env)
 }

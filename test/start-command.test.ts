@@ -1,4 +1,5 @@
 /** What `npm start` runs: the script that starts simulator and server, as a tree of real processes. */
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
@@ -24,6 +25,14 @@ const isServed = (url: string): Promise<boolean> =>
     () => true,
     () => false,
   )
+
+/** The process that runs this script for the tree. */
+function childOf(tree: RunningProcess, script: string): number {
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' })
+  const found = stdout.split('\n').find((line) => line.includes(script) && Number(line.trim().split(/\s+/)[1]) === tree.pid)
+  if (found === undefined) throw new Error(`${script} does not run`)
+  return Number(found.trim().split(/\s+/)[0])
+}
 
 test('[O32] it starts both, an answer comes from the simulator, and Ctrl-C ends both', async () => {
   using folder = temporaryFolder()
@@ -74,16 +83,25 @@ test('[O32] killed without warning it leaves nothing running', async () => {
 
 test('[O33] when the simulator ends the server goes on, and a line says how to start it again', async () => {
   using folder = temporaryFolder()
+  await using tree = npmStart(folder.path)
+  const [server] = await Promise.all([serverUrl(tree), simulatorUrl(tree)])
+  process.kill(childOf(tree, 'src/agent-simulator/main.ts'), 'SIGKILL')
+  await tree.line((line) => (line === 'To start it again: npm run simulator' ? line : undefined))
+  expect(await isServed(server)).toBe(true)
+  expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
+})
+
+test('[O33] when the simulator cannot start, the script ends with its message and its exit code, and starts no server', async () => {
+  using folder = temporaryFolder()
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
   const address = other.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  await using tree = npmStart(folder.path, { SIMULATOR_PORT: String(port) })
-  const server = await serverUrl(tree)
+  const port = typeof address === 'object' ? String(address?.port) : ''
+  await using tree = npmStart(folder.path, { SIMULATOR_PORT: port })
+  expect(await tree.exited).toEqual({ code: 1, signal: null })
   other.close()
-  expect(tree.lines).toContain('To start it again: npm run simulator')
-  expect(await isServed(server)).toBe(true)
-  expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
+  expect(tree.errors.filter((line) => line.includes(port) && line.includes('in use')).length).toBe(1)
+  expect(tree.lines.filter((line) => line.includes('sys_startup'))).toEqual([])
 })
 
 test('[O33] when the server cannot start, the script ends with its exit code and its message', async () => {

@@ -54,7 +54,10 @@ test('[M20] what is wrong is said in one message, with exit code 1', async () =>
   const url = await program.line(urlIn)
   const { port } = new URL(url)
   const failures = [
-    [['--port', port], `The agent simulator cannot listen: port ${port} on 127.0.0.1 is in use. Choose another with --port or SIMULATOR_PORT.`],
+    [
+      ['--port', port],
+      `The agent simulator cannot listen: port ${port} on 127.0.0.1 is in use. Choose another with --port or SIMULATOR_PORT.`,
+    ],
     [['--port', '0', '--faults', 'explode'], 'The agent simulator cannot start:'],
     [['--port', '0', '--guidance', '/nowhere'], 'The guidance pages cannot be used:'],
   ] as const

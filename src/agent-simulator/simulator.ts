@@ -189,7 +189,10 @@ async function listen(server: Server, { host, port }: SimulatorOptions): Promise
     await promise
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
-    const why = code === 'EADDRINUSE' ? `port ${port} on ${host} is in use. Choose another with --port or SIMULATOR_PORT` : `${host} port ${port} (${code})`
+    const why =
+      code === 'EADDRINUSE'
+        ? `port ${port} on ${host} is in use. Choose another with --port or SIMULATOR_PORT`
+        : `${host} port ${port} (${code})`
     throw new SimulatorStartError(`The agent simulator cannot listen: ${why}.`, { cause })
   }
   server.off('error', reject)

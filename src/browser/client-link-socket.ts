@@ -47,6 +47,10 @@ export function giveUp(client: ClientLink, ctx: ClientContext, afterMs = 0): Cli
   return [lost, [...hangUp(client), ...effects]]
 }
 
+/** Whether the server said that the conversation is no more. */
+export const isGone = (link: LinkStatus): boolean =>
+  link.status === 'closed' && (link.code === CLOSE_CODES.sessionGone || link.code === CLOSE_CODES.sessionExpired)
+
 /** Closes the socket, when there is one. */
 export const hangUp = ({ link }: ClientLink): readonly ClientEffect[] =>
   link.status === 'waiting' || link.status === 'closed' ? NONE : [{ type: 'close', socket: link.socket, code: CLOSE_CODES.normal }]

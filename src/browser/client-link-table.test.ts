@@ -46,7 +46,9 @@ const EVENTS = {
   start: { type: 'start' },
   ask: ask(1),
   stop: { type: 'stop', turnId: TURN },
-  dismiss: { type: 'dismiss', messageId: messageIdOf(9) },
+  withdraw: { type: 'withdraw', messageIds: [messageIdOf(9)] },
+  left: { type: 'left' },
+  hinted: { type: 'hinted' },
   opened: { type: 'opened', socket: SOCKET },
   'socket-closed': { type: 'closed', socket: SOCKET, code: 1006 },
   'socket-refused': { type: 'closed', socket: SOCKET, code: 4404 },
@@ -79,6 +81,7 @@ const ALWAYS = { ask: '=:', stop: '=:', offline: '=:', differs: '=:' } as const
 const ENDINGS = {
   'socket-closed': 'waiting:',
   'socket-refused': 'closed:',
+  left: 'waiting: close',
   differs: 'waiting: close',
   nonsense: 'waiting: close',
   bye: 'waiting: close',
@@ -103,7 +106,7 @@ const TABLE: Readonly<Record<Situation, Row>> = {
   'awaiting-snapshot': row('=:', {
     ...ALWAYS,
     ...ENDINGS,
-    ...nothing('start', 'dismiss', 'opened', 'old-socket', 'matches', 'tick'),
+    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick'),
     online: '=: probe',
     woke: '=: probe',
     resumed: 'open:',
@@ -113,7 +116,7 @@ const TABLE: Readonly<Record<Situation, Row>> = {
   open: row('=:', {
     ...ALWAYS,
     ...ENDINGS,
-    ...nothing('start', 'dismiss', 'opened', 'old-socket', 'matches', 'tick'),
+    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick'),
     ask: '=: send',
     stop: '=: stop',
     online: '=: probe',

@@ -245,7 +245,7 @@ describe('questions', () => {
       .on(ask(1))
       .hears(rejected(1, 'rate', { retryAfterMs: 4_000 }))
       .on(ask(2))
-    expect([play.questions, play.said]).toEqual([{ 1: 'waiting', 2: 'waiting' }, []])
+    expect([play.questions, play.said]).toEqual([{ 1: 'waiting', 2: 'kept' }, []])
     expect(sentIn(framesIn(play.pass(3_999)))).toEqual([])
     expect(sentIn(framesIn(play.pass(1)))).toEqual([[1, 1]])
     expect(sentIn(play.hears(accepted(1, 6)).said)).toEqual([[2, 2]])
@@ -308,8 +308,8 @@ describe('questions', () => {
       .hears(rejected(1, 'invalid', { temporary: false }))
     expect([play.questions, sentIn(play.said)]).toEqual([{ 1: 'refused', 2: 'sending' }, [[2, 1]]])
     expect(sentIn(play.on(ask(3)).said)).toEqual([[3, 2]])
-    expect(play.on({ type: 'dismiss', messageId: messageIdOf(2) }).questions).toMatchObject({ 1: 'refused', 2: 'sending' })
-    expect(play.on({ type: 'dismiss', messageId: messageIdOf(1) }).questions).toEqual({ 2: 'sending', 3: 'sending' })
+    expect(play.on({ type: 'withdraw', messageIds: [messageIdOf(2)] }).questions).toMatchObject({ 1: 'refused', 2: 'sending' })
+    expect(play.on({ type: 'withdraw', messageIds: [messageIdOf(1)] }).questions).toEqual({ 2: 'sending', 3: 'sending' })
   })
   test('[K11] go on from the number that is expected', () => {
     const play = open()
@@ -350,7 +350,7 @@ describe('questions', () => {
     const before = play.client
     expect(play.on(ask(21)).client).toBe(before)
     play.hears(accepted(1, 6), questionAt(6, 1))
-    expect([canAsk(play.client), play.on(ask(21)).questions[21]]).toEqual([true, 'waiting'])
+    expect([canAsk(play.client), play.on(ask(21)).questions[21]]).toEqual([true, 'kept'])
   })
 })
 

@@ -10,6 +10,7 @@ import type { AnswerBlocks } from './answer-blocks.ts'
 import { renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
+import { deviceOwnerOf } from './visitor.ts'
 import { ENGLISH } from './words.ts'
 
 /** What is special about this rendering of the page. */
@@ -40,7 +41,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
   const mintId = (): MessageId => mintMessageId(context.clock.now(), context.randomBytes)
 
   return {
-    render(request, { session, conversation }, options = {}) {
+    render(request, { session, conversation, cursor }, options = {}) {
       const now = context.clock.now()
       const { items } = conversation
       const window = windowOf(items, options.before)
@@ -70,6 +71,8 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         blank: BLANK,
         pageData: dataBlock({
           session: session.id,
+          visitor: deviceOwnerOf(session.visitor, context.settings.secret),
+          log: { head: cursor?.seq ?? 0, settled: context.log.profile.durability === 'fsync' ? (cursor?.seq ?? 0) : 0 },
           linkPath: LINK_PATH,
           itemWords: ENGLISH.item,
           liveWords: ENGLISH.live,

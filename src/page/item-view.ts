@@ -60,7 +60,7 @@ export function viewItems(items: readonly Item[], context: ViewContext): readonl
 }
 
 /** The element id of a question: known before the server has the question, so that a link to it works at once. */
-export const questionKey = (messageId: MessageId): string => `m-${messageId}`
+export const questionKey = (messageId: MessageId | ''): string => `m-${messageId}`
 /** The element id of an answer or notice; its place in the log, which never changes. */
 const placeKey = (seq: number): string => `i-${seq}`
 export const itemKey = (item: Item): string => (item.kind === 'question' ? questionKey(item.messageId) : placeKey(item.seq))
@@ -76,13 +76,18 @@ interface Around {
 function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: ViewContext): ItemView {
   const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
   const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId) }
-  const askAgain = { name: 'ask-again', messageId: item.messageId, label: words.askAgain, about: about(words.askAgainAbout, item) } as const
+  const askAgain = {
+    name: 'ask-again',
+    messageId: item.messageId,
+    label: words.askAgain,
+    about: aboutQuestion(words.askAgainAbout, item.text),
+  } as const
   switch (item.status) {
     case 'sent':
     case 'queued': {
       const stopping = item.isStopping ? [words.stopping] : []
       const status = [`${sent}. ${[words.waiting, ...placeInQueue(openBefore, words), ...stopping].join(' ')}`]
-      const cancel = { name: 'cancel', ...idsOf(item), label: words.cancel, about: about(words.cancelAbout, item) } as const
+      const cancel = { name: 'cancel', ...idsOf(item), label: words.cancel, about: aboutQuestion(words.cancelAbout, item.text) } as const
       return { ...base, status, state: 'running', action: item.isStopping ? undefined : cancel }
     }
     case 'delivered': {
@@ -116,7 +121,7 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
     name: 'ask-again',
     messageId: item.inReplyTo,
     label,
-    about: question === undefined ? '' : about(words.askAgainAbout, question),
+    about: question === undefined ? '' : aboutQuestion(words.askAgainAbout, question.text),
   })
   switch (item.status) {
     case 'streaming':
@@ -173,14 +178,17 @@ function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
 const ABOUT_CHARS = 60
 
 /** The beginning of the question, so that a list of buttons tells them apart. */
-const about = (words: string, question: QuestionItem): string => {
-  const start = question.text.replace(/\s+/g, ' ').slice(0, ABOUT_CHARS).toWellFormed()
-  return fill(words, { question: start.length < question.text.length ? `${start}…` : start })
+export const aboutQuestion = (words: string, text: string): string => {
+  const start = text.replace(/\s+/g, ' ').slice(0, ABOUT_CHARS).toWellFormed()
+  return fill(words, { question: start.length < text.length ? `${start}…` : start })
 }
 
 // People of one service read one clock, wherever their device thinks it is.
 const clockTime = new Intl.DateTimeFormat('en-GB', { hour: 'numeric', minute: '2-digit', hour12: true, timeZone: 'Europe/London' })
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', timeZone: 'Europe/London' })
+
+/** `3 May`. */
+export const formatDay = (at: number): string => day.format(at)
 
 /** `10:42am`, with the day when it is not today. Both arguments in milliseconds since the epoch. */
 export function formatTime(at: number, now: number, words: Pick<ItemWords, 'timeOnDay'>): string {

@@ -18,7 +18,7 @@ interface Typed {
 interface Tab {
   seq: number
   isForked: boolean
-  /** Typed here since it was loaded, not yet in the log, not refused. */
+  /** Typed here, not yet in the log, not refused: since it was loaded, or kept on the device. */
   readonly waiting: Set<string>
 }
 
@@ -35,6 +35,8 @@ export class Checker {
   readonly #prefixes: (readonly ExpectedItem[])[] = [[]]
   readonly #typed = new Map<string, Typed>()
   readonly #placed = new Map<string, number>()
+  /** Said to be saved on the device: no tab may lose them any more. */
+  readonly #kept = new Set<string>()
   readonly #asked = new Map<string, number>()
   /** Turns whose agent could not be asked since they were started. */
   readonly #mayTryAgain = new Set<string>()
@@ -47,6 +49,9 @@ export class Checker {
       case 'typed':
         this.#type(entry)
         return
+      case 'kept':
+        this.#kept.add(entry.messageId)
+        return
       case 'sent':
         this.#sent(entry)
         return
@@ -54,7 +59,7 @@ export class Checker {
         this.#tab(entry.tab).waiting.delete(entry.messageId)
         return
       case 'loaded':
-        this.#tab(entry.tab).waiting.clear()
+        this.#loaded(this.#tab(entry.tab))
         return
       case 'forked':
         this.#tab(entry.tab).isForked = true
@@ -90,6 +95,10 @@ export class Checker {
     return tab
   }
 
+  #loaded({ waiting }: Tab): void {
+    for (const messageId of waiting) if (!this.#kept.has(messageId)) waiting.delete(messageId)
+  }
+
   #type({ tab, messageId, text }: Seen<'typed'>): void {
     if (this.#typed.has(messageId)) this.#broken('I4', `id ${messageId} was used for two questions`)
     this.#typed.set(messageId, { tab, text, afterSeq: this.#sentSeq })
@@ -122,7 +131,10 @@ export class Checker {
     if (was === undefined) return
     if (entry.seq <= was.afterSeq) this.#broken('I6', `question ${id} was typed after entry ${was.afterSeq} was shown as sent`)
     this.#placed.set(id, entry.seq)
-    this.#tab(was.tab).waiting.delete(id)
+    const { waiting } = this.#tab(was.tab)
+    const [first] = waiting
+    if (waiting.has(id) && first !== id) this.#broken('I5', `question ${id} overtook ${first}, which ${was.tab} was asked before`)
+    waiting.delete(id)
   }
 
   #fenceGrows(entry: StoredEntry): void {

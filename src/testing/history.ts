@@ -38,11 +38,13 @@ export interface StoredEntry {
 export type HistoryRecord =
   /** A person pressed Send in a tab. */
   | { readonly type: 'typed'; readonly tab: string; readonly messageId: string; readonly text: string }
+  /** The tab says that this question is saved on its device. */
+  | { readonly type: 'kept'; readonly tab: string; readonly messageId: string }
   /** The tab shows this question as sent. */
   | { readonly type: 'sent'; readonly tab: string; readonly messageId: string }
   /** The tab told the person that this question will not be sent. */
   | { readonly type: 'refused'; readonly tab: string; readonly messageId: string }
-  /** The tab was loaded or loaded again: its view begins anew and what it had not got accepted is gone. */
+  /** The tab was loaded or loaded again: its view begins anew, and what was neither kept nor accepted is gone. */
   | { readonly type: 'loaded'; readonly tab: string }
   /** The tab told the person that something shown could not be kept. */
   | { readonly type: 'forked'; readonly tab: string }

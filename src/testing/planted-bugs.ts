@@ -36,6 +36,22 @@ export const PLANTED_BUGS = {
   'the outbox is emptied on send': {
     client: (client, effects) => [{ ...client, questions: client.questions.filter(({ state }) => state.status !== 'sending') }, effects],
   },
+  'the device forgets what is sent': {
+    client: (client, effects) => {
+      const sent = effects.flatMap((effect) => (effect.type === 'send' ? effect.frames : []))
+      const messageIds = sent.flatMap((frame) => (frame.type === 'send' ? [frame.messageId] : []))
+      return [client, messageIds.length === 0 ? effects : [...effects, { type: 'store', change: { type: 'forget', messageIds } }]]
+    },
+  },
+  'kept is said before it is written': {
+    client: (client, effects) => [
+      { ...client, questions: client.questions.map((one) => (one.state.status === 'keeping' ? { ...one, isKept: true } : one)) },
+      effects,
+    ],
+  },
+  'what the device keeps is sent the newest first': {
+    garble: (_client, event) => (event.type === 'stored' ? { ...event, rows: event.rows.toReversed() } : event),
+  },
   'entries are applied over a hole': {
     link: (effects, random) =>
       effects.map((effect) =>

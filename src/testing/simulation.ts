@@ -12,6 +12,7 @@ import type { PlantedBug } from './planted-bugs.ts'
 import { seededRandom, type SeededRandom } from './seeded-random.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
 import { createSimulatedNetwork, type SimulatedNetwork } from './simulated-network.ts'
+import { SimulatedDevice } from './simulated-device.ts'
 import { SimulatedServer } from './simulated-server.ts'
 import { SimulatedStore } from './simulated-store.ts'
 import { SimulatedTab } from './simulated-tab.ts'
@@ -75,6 +76,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
   const fired = new Map<FaultKind, number>()
   let hits = 0
   plan(cast, random.stream('people'))
+  planCrashes(cast, random.stream('crashes'), record)
   for (const fault of faults) {
     cast.world.after(fault.at, () => {
       const inFlight = cast.server.running + cast.tabs.reduce((sum, tab) => sum + tab.unsettled, 0)
@@ -129,7 +131,8 @@ function assemble(random: SeededRandom, bug: PlantedBug, record: (entry: History
     },
   })
   const there = server
-  const tabs = Array.from({ length: random.stream('cast').between(1, 2) }, (_unused, index) => {
+  const device = new SimulatedDevice()
+  const tabs: readonly SimulatedTab[] = Array.from({ length: random.stream('cast').between(1, 2) }, (_unused, index) => {
     const name = `tab-${index + 1}`
     return new SimulatedTab({
       name,
@@ -138,6 +141,10 @@ function assemble(random: SeededRandom, bug: PlantedBug, record: (entry: History
       network,
       accept: (connection) => there.accept(connection),
       session,
+      device,
+      hint: () => {
+        for (const other of tabs) if (other !== tabs[index]) world.after(2, () => other.hinted())
+      },
       epochMs: EPOCH_MS,
       digest: sha256,
       record,
@@ -158,6 +165,19 @@ function plan({ world, tabs }: Cast, random: SeededRandom): void {
       if (random.happens(0.2)) world.after(at, () => tab.ask())
       if (random.happens(0.15)) world.after(at + random.between(0, 3_000), () => tab.stop())
     }
+  }
+}
+
+/** A tab may die at the very moment somebody asks: before, while or after the device keeps the question, or it is sent. */
+function planCrashes({ world, tabs }: Cast, random: SeededRandom, record: (entry: HistoryRecord) => void): void {
+  for (const tab of tabs) {
+    if (!random.happens(0.4)) continue
+    const at = random.between(0, TROUBLE_MS)
+    for (let left = random.between(1, 3); left > 0; left -= 1) world.after(at, () => tab.ask())
+    world.after(at + random.between(0, random.pick([8, 200])), () => {
+      tab.reload()
+      record({ type: 'fault', kind: 'tab reload', kills: 0 })
+    })
   }
 }
 

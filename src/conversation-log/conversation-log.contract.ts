@@ -1,5 +1,5 @@
 /**
- * What every adapter of the conversation log must do: the rules [L1] to [L26] of SPEC §3.
+ * What every adapter of the conversation log must do: the rules [L1] to [L26] and [L110] to [L113] of SPEC §3.
  */
 import { describe, expect, test } from 'vitest'
 import type { Cursor } from '../conversation/ids.ts'
@@ -7,6 +7,7 @@ import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import { describeAgainstMemory } from './model.contract.ts'
 import { describeQuestionsOfLog } from './questions.contract.ts'
 import { describeSessionsOfLog } from './sessions.contract.ts'
+import { describeTallyOfLog } from './tally.contract.ts'
 import { describeTurnsOfLog } from './turns.contract.ts'
 import { answer, createBell, createWorld, cursorAt, expectAccepted, expectEntries, queued, TTL_MS, type OpenLog } from './world.contract.ts'
 
@@ -17,6 +18,7 @@ export function describeConversationLog(name: string, open: OpenLog): void {
     describeQuestionsOfLog(open)
     describeReading(open)
     describeTurnsOfLog(open)
+    describeTallyOfLog(open)
     describeRest(open)
     describeAgainstMemory(open)
   })

@@ -104,6 +104,27 @@ export type WriteResult =
   /** A newer owner has the turn, it has ended, or the session is gone: stop at once, write nothing more. */
   | { readonly type: 'fenced' }
 
+/** What can become of a question: its turn's outcome, or the end of its session (`cancelled` by deletion, `expired` by time). */
+export const QUESTION_ENDS = ['answered', 'stopped', 'failed', 'interrupted', 'expired', 'cancelled'] as const
+export type QuestionEnd = (typeof QUESTION_ENDS)[number]
+
+/** Every question that was ever accepted, and what became of it, all at one moment. */
+export interface QuestionTally {
+  readonly accepted: number
+  readonly ended: Readonly<Record<QuestionEnd, number>>
+  /** Open turns whose question is in the log. Counted, not kept: one that vanished is missing from the sums. */
+  readonly waiting: number
+  /** Those of them, in sessions that live, that nobody has begun to ask, and when the oldest was accepted. */
+  readonly unstarted: number
+  readonly oldestUnstartedAt: number | undefined
+  /** Sessions that live. */
+  readonly sessions: number
+  /** The most that was ever missing, since `lostAt` (milliseconds since the epoch), and how much of it this very call has found. */
+  readonly lost: number
+  readonly lostAt: number | undefined
+  readonly found: number
+}
+
 export interface ConversationLog extends AsyncDisposable {
   readonly profile: StoreProfile
 
@@ -150,4 +171,9 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** A real write and a real read, outside every conversation. */
   probe(): Promise<void>
+  /**
+   * Counts what waits and compares it with what was kept of accepted questions and their ends. A loss is found once, by the first
+   * call that sees it; the store remembers that it was. In a store of several partitions each is compared by itself, in one step.
+   */
+  tally(): Promise<QuestionTally>
 }

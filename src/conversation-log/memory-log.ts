@@ -24,6 +24,8 @@ import type {
   CreateSessionResult,
   NewQuestion,
   NewSession,
+  QuestionEnd,
+  QuestionTally,
   ReadResult,
   Session,
   StopResult,
@@ -41,6 +43,7 @@ import {
   decideWrite,
   type OpenTurn,
 } from './log-decisions.ts'
+import { audit, EMPTY_LEDGER, endOf, withAccepted, withEnded, type Ledger } from './ledger.ts'
 import { LogError } from './log-error.ts'
 import {
   append,
@@ -59,6 +62,7 @@ import { portOf, ringsOf, runCommand, type LogPorts, type SyncLog, type SyncPort
 export interface MemorySnapshot {
   readonly sessions: ReadonlyMap<SessionId, SessionRecord>
   readonly turnsOpened: number
+  readonly ledger: Ledger
 }
 
 /** Options of the core. `durability` is what the memory stands for: a simulation says `fsync` when its snapshots model a disk. */
@@ -72,6 +76,7 @@ export class MemoryStore implements SyncLog {
   readonly #durability: Durability
   #sessions = new Map<SessionId, SessionRecord>()
   #turnsOpened = 0
+  #ledger = EMPTY_LEDGER
 
   constructor(ports: SyncPorts, options: MemoryStoreOptions) {
     this.#ports = ports
@@ -85,7 +90,7 @@ export class MemoryStore implements SyncLog {
     const createdAt = this.#ports.now()
     const session: Session = { id, visitor, logId: mintLogId(this.#ports.random), createdAt, expiresAt: createdAt + ttlMs, questions: 0 }
     // Whatever expired under this id is gone, and a new life is the newest in order.
-    this.#sessions.delete(id)
+    this.#erase(id, 'expired')
     this.#save(emptyRecord(session, ttlMs))
     return { type: 'created', session }
   }
@@ -101,13 +106,17 @@ export class MemoryStore implements SyncLog {
 
   deleteSession(id: SessionId): boolean {
     const wasLive = this.#live(id) !== undefined
-    this.#sessions.delete(id)
+    this.#erase(id, wasLive ? 'cancelled' : 'expired')
     return wasLive
   }
 
   deleteExpired(limit: number): number {
-    const expired = [...this.#sessions.keys()].filter((id) => this.#live(id) === undefined).slice(0, countOf(limit))
-    for (const id of expired) this.#sessions.delete(id)
+    const now = this.#ports.now()
+    const expired = [...this.#sessions.values()]
+      .filter(({ session }) => session.expiresAt <= now)
+      .toSorted((a, b) => a.session.expiresAt - b.session.expiresAt)
+      .slice(0, countOf(limit))
+    for (const { session } of expired) this.#erase(session.id, 'expired')
     return expired.length
   }
 
@@ -118,6 +127,7 @@ export class MemoryStore implements SyncLog {
     const { result, record } = ask(before, question, { ...this.#means(), turnId, place: this.#turnsOpened + 1 })
     if (record !== before) {
       this.#turnsOpened += 1
+      this.#ledger = withAccepted(this.#ledger)
       this.#save(record)
     }
     return result
@@ -186,6 +196,7 @@ export class MemoryStore implements SyncLog {
     const longer = append(record, bodies, this.#means())
     if (longer.head === undefined) throw new LogError('corrupt', 'M2: a session with a turn has no entries')
     this.#save(withTurn(longer, claim.turnId, decision.turn))
+    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger = withEnded(this.#ledger, endOf(body), 1)
     return { type: 'written', head: longer.head }
   }
 
@@ -196,14 +207,34 @@ export class MemoryStore implements SyncLog {
     this.#sessions = copy
   }
 
+  tally(): QuestionTally {
+    const now = this.#ports.now()
+    const records = [...this.#sessions.values()]
+    const live = records.filter(({ session }) => session.expiresAt > now)
+    const unstarted = live.flatMap(({ openTurns }) => openTurns.flatMap(({ turn }) => (turn.attempt === 0 ? [turn.askedAt] : [])))
+    const { ledger, tally } = audit(
+      this.#ledger,
+      {
+        waiting: records.reduce((sum, { openTurns }) => sum + openTurns.length, 0),
+        unstarted: unstarted.length,
+        oldestUnstartedAt: unstarted.length === 0 ? undefined : Math.min(...unstarted),
+        sessions: live.length,
+      },
+      now,
+    )
+    this.#ledger = ledger
+    return tally
+  }
+
   snapshot(): MemorySnapshot {
-    return { sessions: new Map(this.#sessions), turnsOpened: this.#turnsOpened }
+    return { sessions: new Map(this.#sessions), turnsOpened: this.#turnsOpened, ledger: this.#ledger }
   }
 
   /** Makes the store what it was; everything since is forgotten, as after a crash before the commit. */
   restore(snapshot: MemorySnapshot): void {
     this.#sessions = new Map(snapshot.sessions)
     this.#turnsOpened = snapshot.turnsOpened
+    this.#ledger = snapshot.ledger
   }
 
   /** Voids every lease, as opening a store does whose only process has died. Fences go on growing. */
@@ -217,6 +248,12 @@ export class MemoryStore implements SyncLog {
   #live(id: SessionId): SessionRecord | undefined {
     const record = this.#sessions.get(id)
     return record !== undefined && record.session.expiresAt > this.#ports.now() ? record : undefined
+  }
+
+  /** Takes the session out, if there is one; its open questions end with it. */
+  #erase(id: SessionId, end: QuestionEnd): void {
+    this.#ledger = withEnded(this.#ledger, end, this.#sessions.get(id)?.openTurns.length ?? 0)
+    this.#sessions.delete(id)
   }
 
   #save(record: SessionRecord): void {

@@ -10,6 +10,7 @@ import { fold } from '../conversation/conversation.ts'
 import type { TurnBody } from '../conversation/entry.ts'
 import { SERVER_DEVICE, type Cursor, type SessionId, type TurnId } from '../conversation/ids.ts'
 import type { Claim, ConversationLog, NewQuestion } from './conversation-log.ts'
+import { missingIn } from './ledger.ts'
 import { createMemoryLog } from './memory-log.ts'
 import {
   createWorld,
@@ -100,34 +101,40 @@ const MUST_HAPPEN = [
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
 
 export function describeAgainstMemory(open: OpenLog): void {
-  test('[L25] random commands are answered as the memory log answers them', { timeout: 60_000 }, async () => {
-    await using world = await createWorld(open)
-    await using model = createMemoryLog({ clock: world.clock, random: randomBytes(99) })
-    const happened = new Set<string>()
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 120, size: 'max' }), async (steps) => {
-        const cast = createCast(world)
-        const sides = [createSide(world.log), createSide(model)] as const
-        try {
-          for (const each of [...BEGINNING, ...steps]) {
-            if (each.do === 'wait') world.clock.advanceSync(each.ms)
-            const [actual, expected] = [await perform(sides[0], cast, each), await perform(sides[1], cast, each)]
-            happened.add(`${each.do} ${nameOf(expected)}`)
-            expect({ step: each, answer: sides[0].rename(actual) }).toEqual({ step: each, answer: sides[1].rename(expected) })
+  test(
+    '[L25][L110] random commands are answered and counted as the memory log does, and none loses a question',
+    { timeout: 60_000 },
+    async () => {
+      await using world = await createWorld(open)
+      await using model = createMemoryLog({ clock: world.clock, random: randomBytes(99) })
+      const happened = new Set<string>()
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 120, size: 'max' }), async (steps) => {
+          const cast = createCast(world)
+          const sides = [createSide(world.log), createSide(model)] as const
+          try {
+            for (const each of [...BEGINNING, ...steps]) {
+              if (each.do === 'wait') world.clock.advanceSync(each.ms)
+              const [actual, expected] = [await perform(sides[0], cast, each), await perform(sides[1], cast, each)]
+              happened.add(`${each.do} ${nameOf(expected)}`)
+              expect({ step: each, answer: sides[0].rename(actual) }).toEqual({ step: each, answer: sides[1].rename(expected) })
+              const [counted, tally] = [await world.log.tally(), await model.tally()]
+              expect({ step: each, counted, missing: missingIn(counted) }).toEqual({ step: each, counted: tally, missing: 0 })
+            }
+            for (const session of cast.sessions) {
+              const [actual, expected] = [await wholeLog(sides[0], session), await wholeLog(sides[1], session)]
+              expect(sides[0].rename(actual)).toEqual(sides[1].rename(expected))
+            }
+          } finally {
+            // The next sequence starts with both logs empty, whatever this one left.
+            for (const session of cast.sessions) await Promise.all(sides.map(({ log }) => log.deleteSession(session)))
           }
-          for (const session of cast.sessions) {
-            const [actual, expected] = [await wholeLog(sides[0], session), await wholeLog(sides[1], session)]
-            expect(sides[0].rename(actual)).toEqual(sides[1].rename(expected))
-          }
-        } finally {
-          // The next sequence starts with both logs empty, whatever this one left.
-          for (const session of cast.sessions) await Promise.all(sides.map(({ log }) => log.deleteSession(session)))
-        }
-      }),
-      { numRuns: RUNS, seed: SEED },
-    )
-    expect([...happened]).toEqual(expect.arrayContaining(MUST_HAPPEN))
-  })
+        }),
+        { numRuns: RUNS, seed: SEED },
+      )
+      expect([...happened]).toEqual(expect.arrayContaining(MUST_HAPPEN))
+    },
+  )
 }
 
 /** An answer in one word or two. */

@@ -14,7 +14,7 @@ export function numberIn(row: Row, column: string): number {
   return value
 }
 
-function textIn(row: Row, column: string): string {
+export function textIn(row: Row, column: string): string {
   const value = row[column]
   if (typeof value !== 'string') throw damaged(column)
   return value

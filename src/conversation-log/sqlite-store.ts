@@ -26,11 +26,14 @@ import type {
   CreateSessionResult,
   NewQuestion,
   NewSession,
+  QuestionEnd,
+  QuestionTally,
   ReadResult,
   Session,
   StopResult,
   WriteResult,
 } from './conversation-log.ts'
+import { endOf } from './ledger.ts'
 import {
   accepted,
   checkReadLimit,
@@ -48,6 +51,7 @@ import {
   type OpenTurn,
 } from './log-decisions.ts'
 import { LogError } from './log-error.ts'
+import { SqliteLedger } from './sqlite-ledger.ts'
 import { bodyText, entryIdIn, entryIn, numberIn, sessionIn, turnIn, type Row } from './sqlite-rows.ts'
 import type { SyncLog, SyncPorts } from './sync-log.ts'
 
@@ -112,6 +116,7 @@ export class SqliteStore implements SyncLog {
   readonly #file: string
   readonly #inode: number
   readonly #statements: ReadonlyMap<string, StatementSync>
+  readonly #ledger: SqliteLedger
   #erased = false
 
   constructor(db: DatabaseSync, file: string, ports: SyncPorts) {
@@ -119,6 +124,7 @@ export class SqliteStore implements SyncLog {
     this.#file = file
     this.#inode = statSync(file).ino
     this.#statements = new Map(Object.entries(STATEMENTS).map(([name, sql]) => [name, db.prepare(sql)]))
+    this.#ledger = new SqliteLedger(db)
   }
 
   createSession({ id, visitor, ttlMs }: NewSession): CreateSessionResult {
@@ -126,7 +132,7 @@ export class SqliteStore implements SyncLog {
     if (existing !== undefined) return existing.visitor === visitor ? { type: 'existing', session: existing } : { type: 'taken' }
     if (this.listSessions(visitor).length >= SESSIONS_PER_VISITOR_MAX) return { type: 'too-many' }
     // Whatever expired under this id is gone.
-    this.#erase(id)
+    this.#erase(id, 'expired')
     const createdAt = this.#ports.now()
     const session: Session = { id, visitor, logId: mintLogId(this.#ports.random), createdAt, expiresAt: createdAt + ttlMs, questions: 0 }
     this.#run('insertSession', id, visitor, session.logId, createdAt, session.expiresAt, ttlMs)
@@ -143,12 +149,15 @@ export class SqliteStore implements SyncLog {
 
   deleteSession(id: SessionId): boolean {
     const wasLive = this.#live(id) !== undefined
-    this.#erase(id)
+    this.#erase(id, wasLive ? 'cancelled' : 'expired')
     return wasLive
   }
 
   deleteExpired(limit: number): number {
-    const erased = this.#run('deleteExpired', this.#ports.now(), countOf(limit))
+    const now = this.#ports.now()
+    const count = countOf(limit)
+    this.#ledger.ended('expired', this.#ledger.waitingInExpired(now, count))
+    const erased = this.#run('deleteExpired', now, count)
     this.#erased ||= erased > 0
     return erased
   }
@@ -172,6 +181,7 @@ export class SqliteStore implements SyncLog {
     this.#run('insertTurn', key, turn.turnId, turn.messageId, turn.askedAt)
     this.#run('setNumber', key, message.device, message.number)
     this.#run('countQuestion', key, at)
+    this.#ledger.accepted()
     return accepted(session.logId, message, false)
   }
 
@@ -246,6 +256,7 @@ export class SqliteStore implements SyncLog {
     const { head } = this.#append(found.stored.key, before, bodies)
     if (decision.turn === undefined) this.#run('endTurn', found.key)
     else this.#saveTurn(found.key, decision.turn)
+    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger.ended(endOf(body), 1)
     return { type: 'written', head: { seq: head.seq, id: head.id } }
   }
 
@@ -257,6 +268,10 @@ export class SqliteStore implements SyncLog {
     if (this.#count('probed', 'value') !== written) throw new LogError('corrupt', 'S3: the store read back something else than was written')
   }
 
+  tally(): QuestionTally {
+    return this.#ledger.tally(this.#ports.now())
+  }
+
   /** Whether anything was deleted since the last call: its text is then still in the write-ahead log. */
   takeErased(): boolean {
     const erased = this.#erased
@@ -264,7 +279,9 @@ export class SqliteStore implements SyncLog {
     return erased
   }
 
-  #erase(id: SessionId): void {
+  /** Deletes the session, if there is one; its open questions end with it. */
+  #erase(id: SessionId, end: QuestionEnd): void {
+    this.#ledger.ended(end, this.#ledger.waitingIn(id))
     if (this.#run('deleteSession', id) > 0) this.#erased = true
   }
 

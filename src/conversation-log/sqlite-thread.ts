@@ -47,6 +47,7 @@ export function entropyOf(command: LogCommand): number {
     case 'renew':
     case 'release':
     case 'probe':
+    case 'tally':
       return 0
   }
 }

@@ -83,6 +83,7 @@ export function portOf(options: {
     release: call('release'),
     write: call('write'),
     probe: call('probe'),
+    tally: call('tally'),
     onAppend: doorbells.onAppend,
     onWork: doorbells.onWork,
     [Symbol.asyncDispose]: close,
@@ -119,6 +120,7 @@ export function ringsOf(command: LogCommand, result: unknown): Rings {
     case 'claim':
     case 'renew':
     case 'probe':
+    case 'tally':
       return SILENT
   }
 }

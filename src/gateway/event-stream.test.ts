@@ -401,6 +401,7 @@ function delegate(log: ConversationLog): ConversationLog {
     write: (claim, bodies) => log.write(claim, bodies),
     onWork: (bell) => log.onWork(bell),
     probe: () => log.probe(),
+    tally: () => log.tally(),
     [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
   }
 }

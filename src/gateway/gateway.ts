@@ -34,7 +34,7 @@ export const gateway: Plugin<GatewayOptions> = {
     answerParserErrors(server, securityHeaders(settings), events)
     refuseMissingHost(server)
     // Before the cookies, so that a failure's answer carries them too.
-    registerErrorReplies(server, { events, randomBytes, renderErrorPage: () => renderErrorPage })
+    registerErrorReplies(server, { events, randomBytes, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
     const visitors = registerVisitors(server, settings, randomBytes)
     const tokens = createFormTokens(settings.secret, randomBytes)
     registerForgeryChecks(server, settings, (request, token) => tokens.isGood(visitors.of(request), token))

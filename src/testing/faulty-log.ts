@@ -101,4 +101,5 @@ const commandsOf = (log: ConversationLog, around: Around): Pick<ConversationLog,
   release: (claim) => around('release', () => log.release(claim)),
   write: (claim, bodies) => around('write', () => log.write(claim, bodies)),
   probe: () => around('probe', () => log.probe()),
+  tally: () => around('tally', () => log.tally()),
 })

@@ -156,10 +156,13 @@ describe('what can be done', () => {
     await send(visitor, second.payload, path, 'Second?')
     const { payload } = await visitor.request('GET', path)
     expect(text(payload)).toContain('Waiting for the assistant. There is 1 question before yours.')
+    await gateway.claim()
     const stopped = await post(visitor, `${path}/stop`, fields(payload, '/stop'))
     expect(stopped.statusCode).toBe(303)
-    await post(visitor, `${path}/cancel`, fields(payload, '/cancel'))
     expect(gateway.events.of('stopRequested')).toHaveLength(1)
+    expect(text(payload.slice(payload.indexOf('Second?')))).toContain('Cancel')
+    await post(visitor, `${path}/cancel`, fields(payload.slice(payload.indexOf('Second?')), '/cancel'))
+    expect(text((await visitor.request('GET', path)).payload)).toContain('You cancelled this question.')
   })
 
   test('[W10] asking again asks the same words as a new question that names the old one, once', async () => {

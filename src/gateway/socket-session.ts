@@ -18,6 +18,7 @@ import { LINK_PATH } from './routes.ts'
 import { initialServerLink, nextDeadline, step } from './server-link.ts'
 import type { AskedResult, FoldResult, LinkEffect, LinkEvent, OpenResult, ServerLink } from './server-link-state.ts'
 import { snapshotWindow } from './snapshot-window.ts'
+import { stopTurn } from './stop-turn.ts'
 
 /** WebSocket's own word for a fault of the server's. */
 const INTERNAL_ERROR = 1011
@@ -234,10 +235,7 @@ export class SocketSession {
   }
 
   async #stop({ turnId }: LinkEffect & { readonly type: 'stop' }): Promise<void> {
-    const { log, events } = this.#options.context
-    const session = this.#opened()
-    const result = await log.stop(session, turnId)
-    if (result.type === 'requested') events.stopRequested({ session, turn: turnId })
+    await stopTurn(this.#options.context, this.#opened(), turnId)
   }
 
   /** @throws Error when the core asks for the log before it opened a session */

@@ -34,6 +34,7 @@ import {
 } from './errors.ts'
 import type { GatewayOptions } from './gateway-context.ts'
 import { readConversation } from './read-conversation.ts'
+import { stopTurn } from './stop-turn.ts'
 
 export interface NewAsk {
   /** Checked here to be a session id and this visitor's. */
@@ -191,10 +192,9 @@ async function stop(
   const question = conversation.items.find((item): item is QuestionItem => item.kind === 'question' && item.messageId === messageId)
   if (question === undefined) throw new MessageNotFoundError()
   if (!isOpen(question)) return { question, isStopping: false }
-  const result = await options.log.stop(session.id, question.turnId)
+  const result = await stopTurn(options, session.id, question.turnId)
   if (result.type === 'gone') throw new SessionNotFoundError()
-  if (result.type === 'requested') options.events.stopRequested({ session: session.id, turn: question.turnId })
-  return { question, isStopping: true }
+  return { question, isStopping: result.type !== 'stopped' }
 }
 
 function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>): Error {

@@ -88,7 +88,7 @@ export interface HtmlStyle {
 }
 
 /** Links go where they say, and name the host unless it is trusted. */
-export const directLinks =
+const directLinks =
   (trusted: readonly string[]): HtmlStyle['link'] =>
   ({ href, host }) => ({ href, note: host === undefined || isTrustedHost(host, trusted) ? undefined : host })
 
@@ -113,7 +113,7 @@ const PAGE_HEADINGS: Headings = {
 }
 
 /** Hosts that need no naming unless a service says otherwise. */
-export const GOV_UK: readonly string[] = ['gov.uk']
+const GOV_UK: readonly string[] = ['gov.uk']
 
 export const ANSWER_STYLE: HtmlStyle = { headings: ANSWER_HEADINGS, link: directLinks(GOV_UK) }
 export const PAGE_STYLE: HtmlStyle = { headings: PAGE_HEADINGS, link: directLinks(GOV_UK) }

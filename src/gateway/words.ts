@@ -33,6 +33,7 @@ const item: ItemWords = {
   unreachable: 'We could not reach the assistant. Your question is saved.',
   failed: 'The assistant could not answer because of a problem with the service. Your question is saved.',
   tooLong: 'This answer was too long and was cut off. It is not complete.',
+  withheld: 'A content filter of the assistant stopped this answer. You can ask in other words.',
   cancel: 'Cancel',
   askAgain: 'Ask again',
   getRest: 'Get the rest of the answer',

@@ -131,12 +131,9 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
       return { ...base, status: [words.stopped], state: 'done', action: again(words.askAgain) }
     case 'interrupted':
       if (item.isSuperseded) return { ...base, status: [words.cutOffAskedAgain], state: 'attention', action: undefined }
-      return {
-        ...base,
-        status: [item.reason === 'too-long' ? words.tooLong : words.cutOff],
-        state: 'attention',
-        action: again(words.getRest),
-      }
+      return item.reason === 'withheld'
+        ? { ...base, status: [words.cutOff, words.withheld], state: 'attention', action: again(words.askAgain) }
+        : { ...base, status: [item.reason === 'too-long' ? words.tooLong : words.cutOff], state: 'attention', action: again(words.getRest) }
     case 'failed':
       return { ...base, status: [whyFailed(item.reason, words)], state: 'attention', action: again(words.askAgain) }
   }
@@ -162,6 +159,8 @@ function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
     case 'agent-unreachable':
     case 'agent-busy':
       return words.unreachable
+    case 'withheld':
+      return words.withheld
     case 'agent-error':
     case 'agent-protocol':
     case 'agent-broke-off':

@@ -74,6 +74,7 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
   ],
   turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
   agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
+  tokensUsed: [(e) => e.tokensUsed({ turn, inputTokens: 12, outputTokens: undefined }), 'agent', 'debug', 'agent.usage'],
   agentAttemptFailed: [
     (e) => e.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 4, delayMs: 500, stop: undefined, cause }),
     'agent',

@@ -26,7 +26,7 @@ export interface Session {
   readonly logId: LogId
   /** Milliseconds since the epoch. */
   readonly createdAt: number
-  /** Moved on by every question; from then on the session cannot be found. */
+  /** Moved on by every question and by `keepSession`; from then on the session cannot be found. */
   readonly expiresAt: number
   /** How many questions were accepted. */
   readonly questions: number
@@ -69,7 +69,10 @@ export type AskResult =
   | { readonly type: 'gone' }
 
 export type StopResult =
+  /** Whoever holds the turn ends it. */
   | { readonly type: 'requested' }
+  /** Nobody held it and it had shown nothing: it has ended. `askedAt` is when its question was appended, milliseconds since the epoch. */
+  | { readonly type: 'stopped'; readonly askedAt: number }
   /** Asked before, or the turn had ended: nothing was appended. */
   | { readonly type: 'already' }
   | { readonly type: 'gone' }
@@ -134,6 +137,8 @@ export interface ConversationLog extends AsyncDisposable {
   findSession(id: SessionId): Promise<Session | undefined>
   /** The visitor's sessions, newest first, at most `SESSIONS_PER_VISITOR_MAX`. */
   listSessions(visitor: VisitorId): Promise<readonly Session[]>
+  /** Moves the session's end on as a question does, and says how it stands then. `undefined` when there is none. */
+  keepSession(id: SessionId): Promise<Session | undefined>
   /** Deletes a session with everything in it, open turns included. `false` when there was none. */
   deleteSession(id: SessionId): Promise<boolean>
   /** Deletes up to `limit` expired sessions and says how many. */
@@ -141,7 +146,7 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** Appends a question and opens its turn, atomically. */
   ask(session: SessionId, question: NewQuestion): Promise<AskResult>
-  /** Appends the wish that a turn stop. The turn runner ends it. */
+  /** Appends the wish that a turn stop. A turn that nobody holds and that has shown nothing ends in the same step; any other is ended by the turn runner. */
   stop(session: SessionId, turnId: TurnId): Promise<StopResult>
   /** The last number the device had accepted in this session, 0 for none. */
   lastNumber(session: SessionId, device: DeviceId): Promise<number>
@@ -156,6 +161,11 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** Claims up to `limit` open turns that nobody holds: each session's oldest, oldest first over all sessions. */
   claim(owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]>
+  /**
+   * Claims up to `limit` open turns that nobody holds and whose question has been given no other help, oldest first, wherever they
+   * stand in their session: to give it, and then to release them.
+   */
+  claimUntold(owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]>
   /** Extends a claim; `false` when it is no longer held. One whose lease ran out is held until somebody else claims the turn. */
   renew(claim: Claim, leaseMs: number): Promise<boolean>
   /** Gives a claim back unended, so that another owner may take it at once. */

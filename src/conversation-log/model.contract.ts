@@ -17,11 +17,11 @@ import {
   ended,
   LEASE_MS,
   part,
-  queued,
   randomBytes,
   readAll,
   started,
   superseded,
+  told,
   TTL_MS,
   type OpenLog,
   type World,
@@ -53,6 +53,7 @@ const step = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('read' as const), session: small, cursor: fc.nat(20), limit: fc.integer({ min: 0, max: 5 }) }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('claim' as const), limit: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('claim untold' as const), limit: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('renew' as const), claim: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), claim: fc.nat(4) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('write' as const), claim: fc.nat(4), plan: writePlan }) },
@@ -66,6 +67,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look' as const), session: small, visitor: fc.nat(1), device: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), session: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('purge' as const), limit: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('keep' as const), session: small }) },
 )
 /** Sequences begin with sessions there, because without one there is little to try. */
 const BEGINNING = [0, 1, 2].map((session) => ({ do: 'create' as const, session, visitor: session % 2 }))
@@ -80,6 +82,7 @@ const MUST_HAPPEN = [
   'ask order',
   'ask gone',
   'stop requested',
+  'stop stopped',
   'stop already',
   'stop gone',
   'read entries',
@@ -88,6 +91,8 @@ const MUST_HAPPEN = [
   'read refused',
   'claim some',
   'claim none',
+  'claim untold some',
+  'claim untold none',
   'renew true',
   'renew false',
   'write written',
@@ -95,6 +100,8 @@ const MUST_HAPPEN = [
   'write refused',
   'delete true',
   'delete false',
+  'keep something',
+  'keep undefined',
   'purge some',
   'purge none',
 ]
@@ -234,8 +241,10 @@ async function answerTo(side: Side, cast: Cast, each: Step): Promise<unknown> {
       // What is settled differs by what the stores survive [L15], not by what they hold.
       return read.type === 'gone' ? read : { ...read, settled: undefined }
     }
-    case 'claim': {
-      const claims = await log.claim('owner', LEASE_MS, each.limit)
+    case 'claim':
+    case 'claim untold': {
+      const terms = ['owner', LEASE_MS, each.limit] as const
+      const claims = each.do === 'claim' ? await log.claim(...terms) : await log.claimUntold(...terms)
       side.claims.push(...claims)
       return claims
     }
@@ -261,6 +270,8 @@ async function answerTo(side: Side, cast: Cast, each: Step): Promise<unknown> {
       ]
     case 'delete':
       return log.deleteSession(pick(cast.sessions, each.session))
+    case 'keep':
+      return log.keepSession(pick(cast.sessions, each.session))
     case 'purge':
       return log.deleteExpired(each.limit)
     case 'wait':
@@ -320,7 +331,7 @@ function compose(
         progress = { attempt: attempt + 1, parts: 0, chars: 0, isSuperseded: false }
         return started(claim, attempt + 1)
       case 'notice':
-        return queued(pick(cast.messages, 0))
+        return told(claim, pick(cast.messages, 0))
       case 'foreign':
         return ended({ ...claim, turnId: side.turns[0] ?? claim.turnId }, { attempt, parts, chars })
     }

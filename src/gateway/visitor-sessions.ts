@@ -26,6 +26,7 @@ import {
   MessageSendError,
   OfflineError,
   OverloadError,
+  QuestionsClosedError,
   QuestionTextError,
   RateLimitError,
   SessionNotFoundError,
@@ -33,6 +34,7 @@ import {
 } from './errors.ts'
 import type { GatewayOptions } from './gateway-context.ts'
 import { readConversation } from './read-conversation.ts'
+import { stopTurn } from './stop-turn.ts'
 
 export interface NewAsk {
   /** Checked here to be a session id and this visitor's. */
@@ -76,11 +78,13 @@ export interface VisitorSessions {
   list(visitor: VisitorId): Promise<readonly Session[]>
   /** @throws SessionNotFoundError also for somebody else's, and for text that is no session id */
   find(visitor: VisitorId, session: string): Promise<Session>
+  /** Gives the session its whole life again. @throws SessionNotFoundError */
+  keep(visitor: VisitorId, session: string): Promise<void>
   /** @throws SessionNotFoundError */
   delete(visitor: VisitorId, session: string): Promise<void>
   /** The whole conversation, folded. @throws SessionNotFoundError */
   read(visitor: VisitorId, session: string): Promise<OwnConversation>
-  /** @throws SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
+  /** @throws QuestionsClosedError | SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
   ask(visitor: VisitorId, ask: NewAsk): Promise<Asked>
   /**
    * Asks that the answer to a question stop. The turn runner ends it.
@@ -102,6 +106,10 @@ export function createVisitorSessions(options: GatewayOptions, admission: Admiss
       return options.log.listSessions(visitor)
     },
     find: (visitor, id) => find(options, visitor, id),
+    async keep(visitor, id) {
+      const session = await find(options, visitor, id)
+      if ((await options.log.keepSession(session.id)) === undefined) throw new SessionNotFoundError()
+    },
     async delete(visitor, id) {
       const session = await find(options, visitor, id)
       if (!(await options.log.deleteSession(session.id))) throw new SessionNotFoundError()
@@ -166,6 +174,7 @@ async function ask(options: GatewayOptions, admission: Admission, visitor: Visit
     events.questionRefused({ transport, reason })
     return error
   }
+  if (!options.service().questions.areOpen) throw refuse('closed', new QuestionsClosedError())
   const checked = checkQuestion(typed)
   if (!checked.ok) throw refuse(checked.problem, new QuestionTextError(checked.problem))
   const verdict = admission.ask(session.id)
@@ -189,10 +198,9 @@ async function stop(
   const question = conversation.items.find((item): item is QuestionItem => item.kind === 'question' && item.messageId === messageId)
   if (question === undefined) throw new MessageNotFoundError()
   if (!isOpen(question)) return { question, isStopping: false }
-  const result = await options.log.stop(session.id, question.turnId)
+  const result = await stopTurn(options, session.id, question.turnId)
   if (result.type === 'gone') throw new SessionNotFoundError()
-  if (result.type === 'requested') options.events.stopRequested({ session: session.id, turn: question.turnId })
-  return { question, isStopping: true }
+  return { question, isStopping: result.type !== 'stopped' }
 }
 
 function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>): Error {

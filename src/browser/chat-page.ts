@@ -164,21 +164,12 @@ function wireChoices(link: Connection, composer: Composer, act: () => void): voi
     const question = pending().find(({ messageId }) => questionKey(messageId) === key)
     if (question === undefined) return
     const { messageId, text } = question
-    switch (button?.getAttribute('data-choice')) {
-      case 'send-now':
-        link.reconnectNow()
-        break
-      case 'revive':
-        link.revive(messageId)
-        break
-      case 'edit':
-        if (!composer.edit(text)) return
-        link.withdraw(messageId)
-        break
-      case 'delete':
-        link.withdraw(messageId)
-        focusOn(find('conversation-heading'))
-    }
+    const chosen = button?.getAttribute('data-choice')
+    if (chosen === 'send-now') link.reconnectNow()
+    if (chosen === 'revive') link.revive(messageId)
+    if (chosen === 'edit' && !composer.edit(text)) return
+    if (chosen === 'edit' || chosen === 'delete') link.withdraw(messageId)
+    if (chosen === 'delete') focusOn(find('conversation-heading'))
     act()
   })
   const [ask, sure] = [find('delete-unsent'), find('delete-sure')]

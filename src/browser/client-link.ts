@@ -38,16 +38,7 @@ import {
   take,
 } from './client-link-outbox.ts'
 import { connect, fetchAnew, giveUp, hangUp, isGone, lose, NONE, sendOn } from './client-link-socket.ts'
-import type {
-  ClientContext,
-  ClientEffect,
-  ClientEvent,
-  ClientLink,
-  ClientStep,
-  LinkStatus,
-  OpenLink,
-  Rendered,
-} from './client-link-state.ts'
+import type { ClientContext, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink, Rendered } from './client-link-state.ts'
 import { cursorOf, EMPTY_VIEW } from './log-view.ts'
 import { due, KEPT, overdue, unsend, type OutgoingQuestion } from './outgoing-questions.ts'
 
@@ -152,7 +143,8 @@ function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): Clie
     case 'online':
       return wake(client.isDeviceOnline ? client : { ...client, isDeviceOnline: true }, ctx)
     case 'offline':
-      return client.isDeviceOnline ? [{ ...client, isDeviceOnline: false }, NONE] : [client, NONE]
+      // A link over a network that is gone says nothing of it.
+      return client.isDeviceOnline ? probe({ ...client, isDeviceOnline: false }, ctx) : [client, NONE]
     case 'woke':
       // What other pages did meanwhile was not heard.
       return chain(look(client, ctx), (looking) => wake(looking, ctx))
@@ -196,22 +188,15 @@ function onOpened(client: ClientLink, socket: number, ctx: ClientContext): Clien
   return [{ ...client, link: greeting }, [sendOn(link, { type: 'hello', v: PROTOCOL_VERSION, session, device, resume: cursorOf(view) })]]
 }
 
-function wake(client: ClientLink, ctx: ClientContext): ClientStep {
+const wake = (client: ClientLink, ctx: ClientContext): ClientStep =>
+  client.link.status === 'waiting' ? connect(client, client.link.failures, ctx) : probe(client, ctx)
+
+/** Asks a link that is open for a sign of life. */
+function probe(client: ClientLink, ctx: ClientContext): ClientStep {
   const { link } = client
-  switch (link.status) {
-    case 'waiting':
-      return connect(client, link.failures, ctx)
-    case 'open':
-      if (link.probeBy !== undefined || ctx.now < link.probeAgainAt) return [client, NONE]
-      return [
-        { ...client, link: { ...link, probeBy: ctx.now + PROBE_MS, probeAgainAt: ctx.now + PROBE_AGAIN_MS } },
-        [sendOn(link, { type: 'probe' })],
-      ]
-    case 'connecting':
-    case 'greeting':
-    case 'closed':
-      return [client, NONE]
-  }
+  if (link.status !== 'open' || link.probeBy !== undefined || ctx.now < link.probeAgainAt) return [client, NONE]
+  const probing = { ...link, probeBy: ctx.now + PROBE_MS, probeAgainAt: ctx.now + PROBE_AGAIN_MS }
+  return [{ ...client, link: probing }, [sendOn(link, { type: 'probe' })]]
 }
 
 function onTick(client: ClientLink, ctx: ClientContext): ClientStep {

@@ -89,13 +89,8 @@ export function createComposer(options: ComposerOptions): Composer {
     id.value = options.mintId()
   }
 
-  /** Typed on meanwhile: that is the beginning of the next question. */
-  const isInBox = ({ text }: Sent): boolean => normaliseQuestion(box.value) === text
-
-  const isEmpty = (): boolean => box.value.trim() === ''
-
-  function freeFor(question: Sent): void {
-    if (isInBox(question)) write(box, '')
+  function freeFor({ text }: Sent): void {
+    if (holds(box, text)) write(box, '')
     showNotice(undefined)
     renew()
   }
@@ -113,28 +108,39 @@ export function createComposer(options: ComposerOptions): Composer {
         return []
       }
       renew()
-      return isInBox(question) ? [question.messageId] : []
+      return holds(box, question.text) ? [question.messageId] : []
     },
-    async sendPlainly(waiting) {
-      const last = waiting.at(-1)
-      const isFree = (): boolean => isEmpty() || (last !== undefined && isInBox(last))
-      if (last === undefined || !isFree()) return
-      const before = waiting.slice(0, -1)
-      const fields = before.map(({ messageId, text }) => fieldsOf(form, { [id.name]: messageId, [box.name]: text }))
-      if (!(await postAll(form.action, fields, isFree, options.post))) return
-      id.value = last.messageId
-      box.value = last.text
-      form.submit()
-    },
+    sendPlainly: (waiting) => sendPlainly(form, { box, id }, waiting, options.post),
     edit(text) {
-      const isFree = isEmpty()
+      const isFree = isEmpty(box)
       showNotice(isFree ? undefined : options.words.boxInUse)
       if (isFree) write(box, text)
       box.focus()
       return isFree
     },
-    isEmpty,
+    isEmpty: () => isEmpty(box),
   }
+}
+
+const isEmpty = (box: HTMLTextAreaElement): boolean => box.value.trim() === ''
+/** Typed on meanwhile: that is the beginning of the next question. */
+const holds = (box: HTMLTextAreaElement, text: string): boolean => normaliseQuestion(box.value) === text
+
+interface Fields {
+  readonly box: HTMLTextAreaElement
+  readonly id: HTMLInputElement
+}
+
+async function sendPlainly(form: HTMLFormElement, { box, id }: Fields, waiting: readonly Sent[], post: PostForm): Promise<void> {
+  const last = waiting.at(-1)
+  const isFree = (): boolean => isEmpty(box) || (last !== undefined && holds(box, last.text))
+  if (last === undefined || !isFree()) return
+  const before = waiting.slice(0, -1)
+  const fields = before.map(({ messageId, text }) => fieldsOf(form, { [id.name]: messageId, [box.name]: text }))
+  if (!(await postAll(form.action, fields, isFree, post))) return
+  id.value = last.messageId
+  box.value = last.text
+  form.submit()
 }
 
 function showNotice(text: string | undefined): void {

@@ -49,7 +49,7 @@ export function createIndexedOutbox(scope: OutboxScope, ports: IndexedOutboxPort
         return { type: 'unstored', why: nameOf(error) === 'QuotaExceededError' ? 'full' : 'failed' }
       }
     },
-    onHint: hints.onHint,
+    onHint: (listener) => hints.onHint(listener),
   }
 }
 
@@ -144,6 +144,7 @@ function createHints(name: string): Hints {
     channel = undefined
   })
   return {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel is of one origin anyway
     give: () => channel?.postMessage(undefined),
     onHint: (listener) => void listeners.push(listener),
   }

@@ -14,6 +14,7 @@ import {
   questionsDeadline,
   refuse,
   renumber,
+  UNKNOWN,
   unsend,
   type OutgoingQuestion,
   type SendTerms,
@@ -102,6 +103,24 @@ test('[K11] a new device counts from 1 what has to be sent, and nothing that was
   expect([states(again.questions), again.lastNumber]).toEqual([['0:accepted', '0:refused', '1:sending', '2:sending'], 2])
   expect([lacksNumber(renumbered), lacksNumber(again.questions)]).toEqual([false, false])
   expect(lacksNumber(doubtAfter(again.questions, 0))).toBe(true)
+})
+
+test('[K28][K31] what has a number goes before what has none, which gets a later one', () => {
+  const [first, second] = questions(2)
+  const [numbered] = sent(1)
+  if (first === undefined || second === undefined || numbered === undefined) throw new Error('there are two')
+  const all = inOrder([second, unsend([numbered])[0] ?? first])
+  expect(states(all)).toEqual(['1:waiting', '0:kept'])
+  expect(due(all, alone(0, 8, 1)).frames.map(({ number }) => number)).toEqual([1, 2])
+})
+
+test('[K25][K28] what the device keeps is not sent before this page has taken it, nor once it holds it no more', () => {
+  const held = questions(2).map((question) => ({ ...question, isKept: true }))
+  expect(due(held, { ...alone(0, 8), heldUntil: 100 }).frames).toEqual([])
+  const taken = held.map((question) => ({ ...question, state: UNKNOWN }))
+  expect(due(taken, { ...alone(99, 8), heldUntil: 100 }).frames).toHaveLength(2)
+  expect(due(taken, { ...alone(100, 8), heldUntil: 100 }).frames).toEqual([])
+  expect(questionsDeadline(taken, { ...alone(100, 8), heldUntil: 100 })).toBeUndefined()
 })
 
 test('[K19] the next time is that of the first answer that is late, or of the first question that waits, when it may go', () => {

@@ -82,13 +82,15 @@ export const unsend = (questions: Questions): Questions =>
 export function doubtAfter(questions: Questions, seq: number): Questions {
   const isDoubtful = ({ state }: OutgoingQuestion): boolean => state.status === 'accepted' && state.seq > seq
   if (!questions.some(isDoubtful)) return questions
-  // One that has no number here may be another page's to send: the device is asked first.
-  const again = ({ number, isKept }: OutgoingQuestion): OutgoingState =>
-    number === 0 && isKept ? { status: 'kept', isTried: true, heldUntil: 0 } : UNKNOWN
-  return questions.map((question) => (isDoubtful(question) ? { ...question, state: again(question) } : question))
+  return questions.map((question) => (isDoubtful(question) ? { ...question, state: doubted(question) } : question))
 }
 
+/** One that has no number here may be another page's to send: the device is asked first. */
+const doubted = ({ number, isKept }: OutgoingQuestion): OutgoingState =>
+  number === 0 && isKept ? { status: 'kept', isTried: true, heldUntil: 0 } : UNKNOWN
+
 const isOpen = ({ state }: OutgoingQuestion): boolean => state.status === 'waiting' || state.status === 'sending'
+const isNumbered = (question: OutgoingQuestion): boolean => isOpen(question) && question.number > 0
 
 /** For a device that has numbered nothing yet. What was accepted counted for another one. */
 export const renumber = (questions: Questions): { readonly questions: Questions; readonly lastNumber: number } => ({
@@ -99,14 +101,14 @@ export const renumber = (questions: Questions): { readonly questions: Questions;
 /** Whether a question without a number has to go before one that has one. */
 export function lacksNumber(questions: Questions): boolean {
   const first = questions.findIndex(({ number, state }) => number === 0 && (state.status === 'waiting' || state.status === 'kept'))
-  return first >= 0 && questions.slice(first).some((question) => isOpen(question) && question.number > 0)
+  return first >= 0 && questions.slice(first).some(isNumbered)
 }
 
 /** What has a number before what has none, each in its order: what has none gets a later one. */
-export const inOrder = (questions: Questions): Questions => {
-  const isNumbered = (question: OutgoingQuestion): boolean => isOpen(question) && question.number > 0
-  return [...questions.filter(isNumbered), ...questions.filter((question) => !isNumbered(question))]
-}
+export const inOrder = (questions: Questions): Questions => [
+  ...questions.filter(isNumbered),
+  ...questions.filter((question) => !isNumbered(question)),
+]
 
 /** Forgets what survives without this page and is shown by the log itself. */
 export const forgetSettled = (

@@ -7,7 +7,7 @@
  */
 import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
 import type { MessageId, TurnId } from '../conversation/ids.ts'
-import { questionKey, viewItems, type ItemView } from '../page/item-view.ts'
+import { viewItems, type ItemView } from '../page/item-view.ts'
 import { fill, type ItemWords, type LiveWords } from '../page/page-data.ts'
 import type { LEVELS, RejectCode } from '../protocol/protocol.ts'
 import { announce, SPEAK_EVERY_MS, TAKING_LONG_AFTER_MS, type ReadyAnswer } from './announcements.ts'

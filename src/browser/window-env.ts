@@ -55,7 +55,7 @@ export function createWindowEnv(path: string): BrowserEnv {
       })
       addEventListener('pagehide', () => listener('left'))
     },
-    openOutbox: (scope) => createIndexedOutbox(scope, { now: clock.now, mintBirth: () => mintDeviceId(randomBytes) }),
+    openOutbox: (scope) => createIndexedOutbox(scope, { now: () => clock.now(), mintBirth: () => mintDeviceId(randomBytes) }),
     succeed,
   }
 }

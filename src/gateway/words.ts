@@ -69,7 +69,7 @@ const live: LiveWords = {
   sendAgain: 'Send again',
   edit: 'Edit',
   delete: 'Delete',
-  choiceAbout: ' this question: {question}',
+  choiceAbout: ': {question}',
   boxInUse: 'Send or clear what is in the box first.',
   heldRate: 'You have sent many questions in the last minute. This one will be sent in {seconds} seconds.',
   heldOverload: 'You have many questions waiting for an answer. This one will be sent when one of them has been answered.',

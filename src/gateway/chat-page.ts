@@ -23,6 +23,8 @@ export interface ChatPageOptions {
   readonly problem?: QuestionProblem
   /** Said above the box; not an error. */
   readonly notice?: string
+  /** Loads again by itself while a question waits, because the person asked for it. */
+  readonly refreshes?: boolean
   /** Items before this place in the log, instead of the latest. */
   readonly before?: number
 }
@@ -32,6 +34,18 @@ export const conversationPath = (session: string): string => `/conversations/${s
 /** Where a question's answer is waited for and shown. */
 export const answerPath = (session: string, messageId: MessageId): string =>
   `${conversationPath(session)}?wait=${messageId}#${questionKey(messageId)}`
+
+/** Where the answer is shown as it is written. */
+export const writtenPath = (session: string, messageId: MessageId): string => `${conversationPath(session)}/answers/${messageId}`
+
+const REFRESH_SECONDS = 10
+
+/** The ways to the answer of a question that waits. */
+const checkOf = (session: string, messageId: MessageId) => ({
+  href: answerPath(session, messageId),
+  asWrittenHref: writtenPath(session, messageId),
+  refreshHref: `${conversationPath(session)}?refresh=on#${questionKey(messageId)}`,
+})
 
 /** When the conversation closes. Every page about one says it. */
 export const keptUntilLine = ({ context }: PageShell, { expiresAt }: Session): string =>
@@ -76,7 +90,8 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         earlierHref: window.start > 0 && first !== undefined ? `${base}?before=${first.seq}` : undefined,
         latestHref: window.end < items.length ? base : undefined,
         running: running?.kind === 'question' ? running : undefined,
-        checkHref: waiting?.kind === 'question' ? answerPath(session.id, waiting.messageId) : undefined,
+        check: waiting?.kind === 'question' ? checkOf(session.id, waiting.messageId) : undefined,
+        refreshSeconds: options.refreshes === true && waiting !== undefined ? REFRESH_SECONDS : undefined,
         connection: context.level() === 'limited' || context.isAgentAway() ? ENGLISH.live.limited : undefined,
         error: options.problem === undefined ? undefined : ENGLISH.live.problems[options.problem],
         notice: options.notice,

@@ -113,6 +113,7 @@ async function show(context: GatewayContext, pages: ChatPages, request: Request,
     await hold(context, request, own.session.id, question.messageId)
     return htmlReply(h, pages.render(request, await context.sessions.read(visitor, own.session.id)))
   }
+  if (queryText(request, 'refresh') === 'on') return htmlReply(h, pages.render(request, own, { refreshes: true }))
   const before = Number(queryText(request, 'before'))
   return htmlReply(h, pages.render(request, own, Number.isSafeInteger(before) && before > 0 ? { before } : {}))
 }

@@ -2,8 +2,7 @@ import { expect, test } from 'vitest'
 import { AgentError } from '../agent/agent-error.ts'
 import type { AgentEvent, Question } from '../agent/agent.ts'
 import { mintMessageId, mintSessionId, mintTurnId, type VisitorId } from '../conversation/ids.ts'
-import { createBreakerRegistry } from '../resilience/breaker-registry.ts'
-import { createHealthChecks } from '../service-level/health-checks.ts'
+import { createResilience } from '../plugins/resilience.ts'
 import { createRecordedEvents } from '../testing/recorded-events.ts'
 import { answering, createScriptedAgent } from '../testing/scripted-agent.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
@@ -43,11 +42,10 @@ async function createWorld() {
       else answering('Yes.')(call)
     },
   })
-  const hysteresis = { holdMs: 10_000, holdMsMax: 60_000 }
-  const health = createHealthChecks({ intervalMs: 30_000, failingIntervalMs: 5_000, timeoutMs: 2_000, hysteresis }, clock)
   const events = createRecordedEvents()
-  const breakers = createBreakerRegistry({ clock })
-  const guarded = guardAgent(agent, readConfig(SETTINGS).agent, { clock, chance: () => 0.5, breakers, health, events })
+  const resilience = createResilience({ clock, events, health: {} })
+  const { health, breakers } = resilience
+  const guarded = guardAgent(agent, readConfig(SETTINGS).agent, { chance: () => 0.5, resilience, events })
   health.registerHealthCheck('sqlite', () => undefined)
   health.registerHealthCheck('websocket', () => undefined)
   health.registerHealthCheck('aiAgent', (signal) => guarded.ping(signal))
@@ -151,7 +149,7 @@ test('[O40] of many questions that waited one tries the agent, the others wait f
   state.isAway = false
   const asked = agent.calls.length
   const turns = createTurnWorld({ clock })
-  await using runner = turns.runner('one', { agent: guarded, agentRoom: () => agentRoom(health, breakers) })
+  await using runner = turns.runner('one', { agent: guarded, agentRoom: () => agentRoom({ health, breakers }) })
   const sessions = await Promise.all(Array.from({ length: 10 }, () => turns.newSession()))
   for (const session of sessions) await turns.ask(session)
   await clock.advance(1_000)

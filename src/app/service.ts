@@ -6,16 +6,20 @@
  */
 import { server as createServer, type Server } from '@hapi/hapi'
 import type { Agent } from '../agent/agent.ts'
+import { ChatServiceError } from '../chat-service-error.ts'
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { loadAssets } from '../gateway/assets.ts'
 import { gateway } from '../gateway/gateway.ts'
 import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.ts'
 import { createListener, serverOptions } from '../gateway/listener.ts'
 import { loadGuidance } from '../guidance/guidance.ts'
-import { registerHealth, type HealthOptions } from '../operations/health.ts'
-import { createBreakerRegistry } from '../resilience/breaker-registry.ts'
-import { createHealthChecks, type HealthChecks } from '../service-level/health-checks.ts'
-import { HYSTERESIS, type Component, type LevelState, type ServiceLevel } from '../service-level/service-level.ts'
+import type { HealthOptions } from '../operations/health.ts'
+import { healthRoutes } from '../plugins/health-routes.ts'
+import { resilience } from '../plugins/resilience.ts'
+import type { HealthChecks } from '../service-level/health-checks.ts'
+import type { ServiceLevel } from '../service-level/service-level.ts'
+import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
+import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import { createEventsLog } from '../telemetry/events-log.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createIdHash } from '../telemetry/id-hash.ts'
@@ -26,6 +30,7 @@ import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings
 import type { Config } from './config.ts'
 import { agentRoom, guardAgent } from './guarded-agent.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
+import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
 import { StartError, systemCode } from './start-error.ts'
 
@@ -58,7 +63,6 @@ const AWAY_INTERVAL_MS = 5_000
  */
 export async function startService(config: Config, ports: Ports, version: string): Promise<Service> {
   const { clock } = ports
-  const startedAt = clock.monotonic()
   const state: { phase: Phase } = { phase: 'starting' }
   const broken = Promise.withResolvers<unknown>()
 
@@ -66,36 +70,33 @@ export async function startService(config: Config, ports: Ports, version: string
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const pages = { assets: loadAssets(), helpPages: (await loadGuidance(config.guidanceDir)).pages }
   const said = createEvents(config, ports, { secret, version })
+  const server = await createResilientServer(config, ports, said)
+  const { health } = server.resilience
   await using opened = new AsyncDisposableStack()
-  const health = createServiceHealth(config, ports)
+  const profile = opened.use(await openProfile(config, ports, said))
   const events = withPokes(said, health)
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
-  const breakers = createBreakerRegistry({ clock })
-  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, breakers, health, events }))
-  const room = (): AgentRoom => agentRoom(health, breakers)
+  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events }))
+  const room = (): AgentRoom => agentRoom(server.resilience)
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, agentRoom: room })))
-  const server = await createGatewayServer(config, ports, { log, health, events, secret, pages, isAway: () => room() === 'none' })
-  registerHealth(server, {
-    level: () => health.getCurrentLevel(),
-    checks: () => health.report().checks,
-    breakers,
-    now: () => clock.now(),
-    phase: () => state.phase,
-    uptime: () => (clock.monotonic() - startedAt) / 1000,
-    isReadyWhenOffline: config.isReadyWhenOffline,
+  await registerGateway(server, config, {
+    ports,
+    log,
+    events,
+    secret,
+    pages,
+    service: () => profile.current,
+    isAway: () => room() === 'none',
   })
+  await server.register({
+    plugin: healthRoutes,
+    options: { phase: () => state.phase, isReadyWhenOffline: config.isReadyWhenOffline },
+  })
+  registerChecks(health, { log, agent, link: (signal) => ports.checkLink(placeOf(server, config), signal) })
+  // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
-  // The first to be disposed of: what is being closed is not away.
-  opened.use(health)
   const url = await listen(server, config)
-
-  registerChecks(health, { log, agent, link: (signal) => ports.checkLink({ url, origin: config.publicOrigin ?? url }, signal) })
-  health.start()
   runner.run()
-  await health.assessSystemHealth()
-  health.subscribe((event) => {
-    if (event.type === 'level') events.levelChanged({ from: event.from, to: event.to, away: awayIn(event.state) })
-  })
   state.phase = 'running'
 
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
@@ -130,16 +131,33 @@ function createEvents(config: Config, ports: Ports, { secret, version }: { reado
   )
 }
 
-const createServiceHealth = (config: Config, { clock }: Ports): HealthChecks =>
-  createHealthChecks(
-    {
-      intervalMs: config.healthIntervalMs,
-      failingIntervalMs: Math.min(config.healthIntervalMs, AWAY_INTERVAL_MS),
-      timeoutMs: config.healthCheckTimeoutMs,
-      hysteresis: HYSTERESIS,
+/** What the pages say of the service: what the team's file says now, or nothing but its name. */
+async function openProfile({ serviceFile: path, serviceName: name }: Config, { clock }: Ports, events: Events): Promise<ProfileFile> {
+  if (path === undefined) return { current: plainProfile(name), [Symbol.dispose]: () => undefined }
+  const told = { onTaken: () => events.profileTaken(), onRefused: (cause: Error) => events.profileRefused(cause) }
+  return openProfileFile({ path, name, clock, ...told })
+}
+
+/** hapi on our own listener, with breakers and health checks, and without any route yet. */
+async function createResilientServer(config: Config, { clock, randomBytes }: Ports, events: Events): Promise<Server> {
+  const server = createServer(serverOptions(createListener(), { host: config.host, port: config.port }))
+  await server.register({
+    plugin: resilience,
+    options: {
+      clock,
+      randomBytes,
+      events,
+      health: {
+        intervalMs: config.healthIntervalMs,
+        failingIntervalMs: Math.min(config.healthIntervalMs, AWAY_INTERVAL_MS),
+        timeoutMs: config.healthCheckTimeoutMs,
+      },
+      // The gateway does: it has pages for people, too.
+      answersFailureOf: () => false,
     },
-    clock,
-  )
+  })
+  return server
+}
 
 /** The same events; after a failure of store or agent the checks run at once. */
 const withPokes = (events: Events, health: HealthChecks): Events => ({
@@ -166,8 +184,8 @@ function registerChecks(health: HealthChecks, { log, agent, link }: Checked): vo
   health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
 }
 
-const COMPONENTS: readonly Component[] = ['store', 'agent', 'link']
-const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.filter((name) => components[name].status !== 'working')
+/** Where a browser would find the live link, once the server listens. */
+const placeOf = ({ info }: Server, { publicOrigin }: Config): LinkPlace => ({ url: info.uri, origin: publicOrigin ?? info.uri })
 
 function runnerOptions(
   config: Config,
@@ -188,26 +206,27 @@ function runnerOptions(
 }
 
 interface GatewayParts {
+  readonly ports: Ports
   readonly log: ConversationLog
-  readonly health: HealthChecks
   readonly events: Events
   readonly secret: string
   readonly pages: PagesOptions
+  readonly service: () => ServiceProfile
   readonly isAway: () => boolean
 }
 
-async function createGatewayServer(config: Config, ports: Ports, parts: GatewayParts): Promise<Server> {
-  const { log, health, events, secret, pages, isAway } = parts
+async function registerGateway(server: Server, config: Config, parts: GatewayParts): Promise<void> {
+  const { ports, log, events, secret, pages, service, isAway } = parts
+  const { health } = server.resilience
   const settings: GatewaySettings = {
     secret,
     publicOrigin: config.publicOrigin,
-    serviceName: config.serviceName,
     brand: config.brand,
     isProduction: config.environment === 'production',
     sessionTtlMs: config.sessionTtlMs,
+    trustedLinkHosts: config.answerLinkHosts,
     trustedProxyHops: config.trustedProxyHops,
   }
-  const server = createServer(serverOptions(createListener(), { host: config.host, port: config.port }))
   await server.register({
     plugin: gateway,
     options: {
@@ -218,6 +237,7 @@ async function createGatewayServer(config: Config, ports: Ports, parts: GatewayP
           if (event.type === 'level') listener()
         }),
       isAgentAway: isAway,
+      service,
       clock: ports.clock,
       chance: ports.chance,
       randomBytes: ports.randomBytes,
@@ -226,7 +246,6 @@ async function createGatewayServer(config: Config, ports: Ports, parts: GatewayP
       pages,
     },
   })
-  return server
 }
 
 /** Where the server listens then. */
@@ -234,6 +253,7 @@ async function listen(server: Server, { host, port }: Config): Promise<string> {
   try {
     await server.start()
   } catch (cause) {
+    if (cause instanceof ChatServiceError) throw cause
     const code = systemCode(cause)
     if (code === 'EADDRINUSE') {
       throw new StartError(`Port ${port} on ${host} is in use. Stop what uses it, or choose another with PORT=…`, { cause })

@@ -26,7 +26,7 @@ export interface Session {
   readonly logId: LogId
   /** Milliseconds since the epoch. */
   readonly createdAt: number
-  /** Moved on by every question; from then on the session cannot be found. */
+  /** Moved on by every question and by `keepSession`; from then on the session cannot be found. */
   readonly expiresAt: number
   /** How many questions were accepted. */
   readonly questions: number
@@ -69,7 +69,10 @@ export type AskResult =
   | { readonly type: 'gone' }
 
 export type StopResult =
+  /** Whoever holds the turn ends it. */
   | { readonly type: 'requested' }
+  /** Nobody held it and it had shown nothing: it has ended. `askedAt` is when its question was appended, milliseconds since the epoch. */
+  | { readonly type: 'stopped'; readonly askedAt: number }
   /** Asked before, or the turn had ended: nothing was appended. */
   | { readonly type: 'already' }
   | { readonly type: 'gone' }
@@ -104,6 +107,27 @@ export type WriteResult =
   /** A newer owner has the turn, it has ended, or the session is gone: stop at once, write nothing more. */
   | { readonly type: 'fenced' }
 
+/** What can become of a question: its turn's outcome, or the end of its session (`cancelled` by deletion, `expired` by time). */
+export const QUESTION_ENDS = ['answered', 'stopped', 'failed', 'interrupted', 'expired', 'cancelled'] as const
+export type QuestionEnd = (typeof QUESTION_ENDS)[number]
+
+/** Every question that was ever accepted, and what became of it, all at one moment. */
+export interface QuestionTally {
+  readonly accepted: number
+  readonly ended: Readonly<Record<QuestionEnd, number>>
+  /** Open turns whose question is in the log. Counted, not kept: one that vanished is missing from the sums. */
+  readonly waiting: number
+  /** Those of them, in sessions that live, that nobody has begun to ask, and when the oldest was accepted. */
+  readonly unstarted: number
+  readonly oldestUnstartedAt: number | undefined
+  /** Sessions that live. */
+  readonly sessions: number
+  /** The most that was ever missing, since `lostAt` (milliseconds since the epoch), and how much of it this very call has found. */
+  readonly lost: number
+  readonly lostAt: number | undefined
+  readonly found: number
+}
+
 export interface ConversationLog extends AsyncDisposable {
   readonly profile: StoreProfile
 
@@ -113,6 +137,8 @@ export interface ConversationLog extends AsyncDisposable {
   findSession(id: SessionId): Promise<Session | undefined>
   /** The visitor's sessions, newest first, at most `SESSIONS_PER_VISITOR_MAX`. */
   listSessions(visitor: VisitorId): Promise<readonly Session[]>
+  /** Moves the session's end on as a question does, and says how it stands then. `undefined` when there is none. */
+  keepSession(id: SessionId): Promise<Session | undefined>
   /** Deletes a session with everything in it, open turns included. `false` when there was none. */
   deleteSession(id: SessionId): Promise<boolean>
   /** Deletes up to `limit` expired sessions and says how many. */
@@ -120,7 +146,7 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** Appends a question and opens its turn, atomically. */
   ask(session: SessionId, question: NewQuestion): Promise<AskResult>
-  /** Appends the wish that a turn stop. The turn runner ends it. */
+  /** Appends the wish that a turn stop. A turn that nobody holds and that has shown nothing ends in the same step; any other is ended by the turn runner. */
   stop(session: SessionId, turnId: TurnId): Promise<StopResult>
   /** The last number the device had accepted in this session, 0 for none. */
   lastNumber(session: SessionId, device: DeviceId): Promise<number>
@@ -135,6 +161,11 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** Claims up to `limit` open turns that nobody holds: each session's oldest, oldest first over all sessions. */
   claim(owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]>
+  /**
+   * Claims up to `limit` open turns that nobody holds and whose question has been given no other help, oldest first, wherever they
+   * stand in their session: to give it, and then to release them.
+   */
+  claimUntold(owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]>
   /** Extends a claim; `false` when it is no longer held. One whose lease ran out is held until somebody else claims the turn. */
   renew(claim: Claim, leaseMs: number): Promise<boolean>
   /** Gives a claim back unended, so that another owner may take it at once. */
@@ -150,4 +181,9 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** A real write and a real read, outside every conversation. */
   probe(): Promise<void>
+  /**
+   * Counts what waits and compares it with what was kept of accepted questions and their ends. A loss is found once, by the first
+   * call that sees it; the store remembers that it was. In a store of several partitions each is compared by itself, in one step.
+   */
+  tally(): Promise<QuestionTally>
 }

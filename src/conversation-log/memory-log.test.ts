@@ -58,6 +58,19 @@ describe('memory store', () => {
     expect(store.claim('owner', 1_000, 1)).toEqual([])
   })
 
+  test('[L111][L113] what vanishes from beside the ledger is found once', () => {
+    const store = createMemoryStore(ports)
+    const id = begin(store)
+    const before = store.snapshot()
+    store.ask(id, question())
+    store.ask(id, question())
+    store.restore({ ...store.snapshot(), sessions: before.sessions })
+    const lostAt = clock.now()
+    expect(store.tally()).toMatchObject({ accepted: 2, waiting: 0, lost: 2, lostAt, found: 2 })
+    clock.advanceSync(1)
+    expect(store.tally()).toMatchObject({ accepted: 2, lost: 2, lostAt, found: 0 })
+  })
+
   test('[L37] voiding all leases frees every turn, and fences go on growing', () => {
     const store = createMemoryStore(ports)
     const id = begin(store)

@@ -16,7 +16,7 @@ import {
   type VisitorId,
 } from '../conversation/ids.ts'
 import { SESSIONS_PER_VISITOR_MAX } from '../conversation/limits.ts'
-import type { TurnBody } from '../conversation/entry.ts'
+import type { EntryBody, TurnBody } from '../conversation/entry.ts'
 import type {
   AskResult,
   Claim,
@@ -24,6 +24,8 @@ import type {
   CreateSessionResult,
   NewQuestion,
   NewSession,
+  QuestionEnd,
+  QuestionTally,
   ReadResult,
   Session,
   StopResult,
@@ -39,8 +41,11 @@ import {
   decideRenew,
   decideStop,
   decideWrite,
+  isHeld,
+  type LeaseTerms,
   type OpenTurn,
 } from './log-decisions.ts'
+import { audit, EMPTY_LEDGER, endOf, withAccepted, withEnded, type Ledger } from './ledger.ts'
 import { LogError } from './log-error.ts'
 import {
   append,
@@ -49,6 +54,7 @@ import {
   entriesAfter,
   entryAt,
   findTurn,
+  withLaterEnd,
   withTurn,
   type AppendMeans,
   type SessionRecord,
@@ -59,6 +65,7 @@ import { portOf, ringsOf, runCommand, type LogPorts, type SyncLog, type SyncPort
 export interface MemorySnapshot {
   readonly sessions: ReadonlyMap<SessionId, SessionRecord>
   readonly turnsOpened: number
+  readonly ledger: Ledger
 }
 
 /** Options of the core. `durability` is what the memory stands for: a simulation says `fsync` when its snapshots model a disk. */
@@ -72,6 +79,7 @@ export class MemoryStore implements SyncLog {
   readonly #durability: Durability
   #sessions = new Map<SessionId, SessionRecord>()
   #turnsOpened = 0
+  #ledger = EMPTY_LEDGER
 
   constructor(ports: SyncPorts, options: MemoryStoreOptions) {
     this.#ports = ports
@@ -85,7 +93,7 @@ export class MemoryStore implements SyncLog {
     const createdAt = this.#ports.now()
     const session: Session = { id, visitor, logId: mintLogId(this.#ports.random), createdAt, expiresAt: createdAt + ttlMs, questions: 0 }
     // Whatever expired under this id is gone, and a new life is the newest in order.
-    this.#sessions.delete(id)
+    this.#erase(id, 'expired')
     this.#save(emptyRecord(session, ttlMs))
     return { type: 'created', session }
   }
@@ -99,15 +107,27 @@ export class MemoryStore implements SyncLog {
     return sessions.filter((session) => session.visitor === visitor).toReversed()
   }
 
+  keepSession(id: SessionId): Session | undefined {
+    const record = this.#live(id)
+    if (record === undefined) return undefined
+    const kept = withLaterEnd(record, this.#ports.now())
+    this.#save(kept)
+    return kept.session
+  }
+
   deleteSession(id: SessionId): boolean {
     const wasLive = this.#live(id) !== undefined
-    this.#sessions.delete(id)
+    this.#erase(id, wasLive ? 'cancelled' : 'expired')
     return wasLive
   }
 
   deleteExpired(limit: number): number {
-    const expired = [...this.#sessions.keys()].filter((id) => this.#live(id) === undefined).slice(0, countOf(limit))
-    for (const id of expired) this.#sessions.delete(id)
+    const now = this.#ports.now()
+    const expired = [...this.#sessions.values()]
+      .filter(({ session }) => session.expiresAt <= now)
+      .toSorted((a, b) => a.session.expiresAt - b.session.expiresAt)
+      .slice(0, countOf(limit))
+    for (const { session } of expired) this.#erase(session.id, 'expired')
     return expired.length
   }
 
@@ -118,6 +138,7 @@ export class MemoryStore implements SyncLog {
     const { result, record } = ask(before, question, { ...this.#means(), turnId, place: this.#turnsOpened + 1 })
     if (record !== before) {
       this.#turnsOpened += 1
+      this.#ledger = withAccepted(this.#ledger)
       this.#save(record)
     }
     return result
@@ -126,10 +147,11 @@ export class MemoryStore implements SyncLog {
   stop(id: SessionId, turnId: TurnId): StopResult {
     const record = this.#live(id)
     if (record === undefined) return { type: 'gone' }
-    const decision = decideStop(findTurn(record, turnId))
+    const decision = decideStop(findTurn(record, turnId), this.#ports.leaseNow())
     if (decision.type !== 'append') return decision
-    this.#save(withTurn(append(record, [{ kind: 'stop-requested', turnId }], this.#means()), turnId, decision.turn))
-    return { type: 'requested' }
+    this.#save(withTurn(append(record, decision.bodies, this.#means()), turnId, decision.turn))
+    this.#countEnds(decision.bodies)
+    return decision.result
   }
 
   lastNumber(id: SessionId, device: DeviceId): number {
@@ -149,20 +171,11 @@ export class MemoryStore implements SyncLog {
   }
 
   claim(owner: string, leaseMs: number, limit: number): readonly Claim[] {
-    const terms = { owner, now: this.#ports.leaseNow(), leaseMs }
-    const claimable = [...this.#sessions.keys()].flatMap((id) => {
-      const record = this.#live(id)
-      const [oldest] = record?.openTurns ?? []
-      if (record === undefined || oldest === undefined) return []
-      const turn = decideClaim(oldest.turn, record.fence, terms)
-      return turn === undefined ? [] : [{ record, place: oldest.place, turn }]
-    })
-    const chosen = claimable.toSorted((a, b) => a.place - b.place).slice(0, countOf(limit))
-    return chosen.map(({ record, turn }) => {
-      this.#save({ ...withTurn(record, turn.turnId, turn), fence: turn.fence })
-      const { id, visitor } = record.session
-      return { session: id, visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }
-    })
+    return this.#claim(({ openTurns }) => openTurns.slice(0, 1), { owner, leaseMs, limit })
+  }
+
+  claimUntold(owner: string, leaseMs: number, limit: number): readonly Claim[] {
+    return this.#claim(({ openTurns }) => openTurns.filter(({ turn }) => !turn.isTold), { owner, leaseMs, limit })
   }
 
   renew(claim: Claim, leaseMs: number): boolean {
@@ -186,6 +199,7 @@ export class MemoryStore implements SyncLog {
     const longer = append(record, bodies, this.#means())
     if (longer.head === undefined) throw new LogError('corrupt', 'M2: a session with a turn has no entries')
     this.#save(withTurn(longer, claim.turnId, decision.turn))
+    this.#countEnds(bodies)
     return { type: 'written', head: longer.head }
   }
 
@@ -196,14 +210,34 @@ export class MemoryStore implements SyncLog {
     this.#sessions = copy
   }
 
+  tally(): QuestionTally {
+    const now = this.#ports.now()
+    const records = [...this.#sessions.values()]
+    const live = records.filter(({ session }) => session.expiresAt > now)
+    const unstarted = live.flatMap(({ openTurns }) => openTurns.flatMap(({ turn }) => (turn.attempt === 0 ? [turn.askedAt] : [])))
+    const { ledger, tally } = audit(
+      this.#ledger,
+      {
+        waiting: records.reduce((sum, { openTurns }) => sum + openTurns.length, 0),
+        unstarted: unstarted.length,
+        oldestUnstartedAt: unstarted.length === 0 ? undefined : Math.min(...unstarted),
+        sessions: live.length,
+      },
+      now,
+    )
+    this.#ledger = ledger
+    return tally
+  }
+
   snapshot(): MemorySnapshot {
-    return { sessions: new Map(this.#sessions), turnsOpened: this.#turnsOpened }
+    return { sessions: new Map(this.#sessions), turnsOpened: this.#turnsOpened, ledger: this.#ledger }
   }
 
   /** Makes the store what it was; everything since is forgotten, as after a crash before the commit. */
   restore(snapshot: MemorySnapshot): void {
     this.#sessions = new Map(snapshot.sessions)
     this.#turnsOpened = snapshot.turnsOpened
+    this.#ledger = snapshot.ledger
   }
 
   /** Voids every lease, as opening a store does whose only process has died. Fences go on growing. */
@@ -217,6 +251,37 @@ export class MemoryStore implements SyncLog {
   #live(id: SessionId): SessionRecord | undefined {
     const record = this.#sessions.get(id)
     return record !== undefined && record.session.expiresAt > this.#ports.now() ? record : undefined
+  }
+
+  /** Takes the session out, if there is one; its open questions end with it. */
+  #erase(id: SessionId, end: QuestionEnd): void {
+    this.#ledger = withEnded(this.#ledger, end, this.#sessions.get(id)?.openTurns.length ?? 0)
+    this.#sessions.delete(id)
+  }
+
+  /** Claims the oldest of the turns that `from` picks of each session. */
+  #claim(
+    from: (record: SessionRecord) => SessionRecord['openTurns'],
+    { limit, ...terms }: Omit<LeaseTerms, 'now'> & { readonly limit: number },
+  ): readonly Claim[] {
+    const now = this.#ports.leaseNow()
+    const placed = [...this.#sessions.keys()].flatMap((id) => {
+      const record = this.#live(id)
+      return record === undefined ? [] : from(record).map((each) => ({ id, ...each }))
+    })
+    const free = placed.filter(({ turn }) => !isHeld(turn, now)).toSorted((a, b) => a.place - b.place)
+    return free.slice(0, countOf(limit)).flatMap(({ id, turn: before }) => {
+      // Looked up again: each claim moves its session's fence on.
+      const record = this.#live(id)
+      const turn = record === undefined ? undefined : decideClaim(before, record.fence, { ...terms, now })
+      if (record === undefined || turn === undefined) return []
+      this.#save({ ...withTurn(record, turn.turnId, turn), fence: turn.fence })
+      return [{ session: id, visitor: record.session.visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }]
+    })
+  }
+
+  #countEnds(bodies: readonly EntryBody[]): void {
+    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger = withEnded(this.#ledger, endOf(body), 1)
   }
 
   #save(record: SessionRecord): void {

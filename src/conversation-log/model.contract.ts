@@ -10,17 +10,18 @@ import { fold } from '../conversation/conversation.ts'
 import type { TurnBody } from '../conversation/entry.ts'
 import { SERVER_DEVICE, type Cursor, type SessionId, type TurnId } from '../conversation/ids.ts'
 import type { Claim, ConversationLog, NewQuestion } from './conversation-log.ts'
+import { missingIn } from './ledger.ts'
 import { createMemoryLog } from './memory-log.ts'
 import {
   createWorld,
   ended,
   LEASE_MS,
   part,
-  queued,
   randomBytes,
   readAll,
   started,
   superseded,
+  told,
   TTL_MS,
   type OpenLog,
   type World,
@@ -52,6 +53,7 @@ const step = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('read' as const), session: small, cursor: fc.nat(20), limit: fc.integer({ min: 0, max: 5 }) }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('claim' as const), limit: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('claim untold' as const), limit: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('renew' as const), claim: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), claim: fc.nat(4) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('write' as const), claim: fc.nat(4), plan: writePlan }) },
@@ -65,6 +67,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look' as const), session: small, visitor: fc.nat(1), device: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), session: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('purge' as const), limit: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('keep' as const), session: small }) },
 )
 /** Sequences begin with sessions there, because without one there is little to try. */
 const BEGINNING = [0, 1, 2].map((session) => ({ do: 'create' as const, session, visitor: session % 2 }))
@@ -79,6 +82,7 @@ const MUST_HAPPEN = [
   'ask order',
   'ask gone',
   'stop requested',
+  'stop stopped',
   'stop already',
   'stop gone',
   'read entries',
@@ -87,6 +91,8 @@ const MUST_HAPPEN = [
   'read refused',
   'claim some',
   'claim none',
+  'claim untold some',
+  'claim untold none',
   'renew true',
   'renew false',
   'write written',
@@ -94,40 +100,48 @@ const MUST_HAPPEN = [
   'write refused',
   'delete true',
   'delete false',
+  'keep something',
+  'keep undefined',
   'purge some',
   'purge none',
 ]
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
 
 export function describeAgainstMemory(open: OpenLog): void {
-  test('[L25] random commands are answered as the memory log answers them', { timeout: 60_000 }, async () => {
-    await using world = await createWorld(open)
-    await using model = createMemoryLog({ clock: world.clock, random: randomBytes(99) })
-    const happened = new Set<string>()
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 120, size: 'max' }), async (steps) => {
-        const cast = createCast(world)
-        const sides = [createSide(world.log), createSide(model)] as const
-        try {
-          for (const each of [...BEGINNING, ...steps]) {
-            if (each.do === 'wait') world.clock.advanceSync(each.ms)
-            const [actual, expected] = [await perform(sides[0], cast, each), await perform(sides[1], cast, each)]
-            happened.add(`${each.do} ${nameOf(expected)}`)
-            expect({ step: each, answer: sides[0].rename(actual) }).toEqual({ step: each, answer: sides[1].rename(expected) })
+  test(
+    '[L25][L110] random commands are answered and counted as the memory log does, and none loses a question',
+    { timeout: 60_000 },
+    async () => {
+      await using world = await createWorld(open)
+      await using model = createMemoryLog({ clock: world.clock, random: randomBytes(99) })
+      const happened = new Set<string>()
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 120, size: 'max' }), async (steps) => {
+          const cast = createCast(world)
+          const sides = [createSide(world.log), createSide(model)] as const
+          try {
+            for (const each of [...BEGINNING, ...steps]) {
+              if (each.do === 'wait') world.clock.advanceSync(each.ms)
+              const [actual, expected] = [await perform(sides[0], cast, each), await perform(sides[1], cast, each)]
+              happened.add(`${each.do} ${nameOf(expected)}`)
+              expect({ step: each, answer: sides[0].rename(actual) }).toEqual({ step: each, answer: sides[1].rename(expected) })
+              const [counted, tally] = [await world.log.tally(), await model.tally()]
+              expect({ step: each, counted, missing: missingIn(counted) }).toEqual({ step: each, counted: tally, missing: 0 })
+            }
+            for (const session of cast.sessions) {
+              const [actual, expected] = [await wholeLog(sides[0], session), await wholeLog(sides[1], session)]
+              expect(sides[0].rename(actual)).toEqual(sides[1].rename(expected))
+            }
+          } finally {
+            // The next sequence starts with both logs empty, whatever this one left.
+            for (const session of cast.sessions) await Promise.all(sides.map(({ log }) => log.deleteSession(session)))
           }
-          for (const session of cast.sessions) {
-            const [actual, expected] = [await wholeLog(sides[0], session), await wholeLog(sides[1], session)]
-            expect(sides[0].rename(actual)).toEqual(sides[1].rename(expected))
-          }
-        } finally {
-          // The next sequence starts with both logs empty, whatever this one left.
-          for (const session of cast.sessions) await Promise.all(sides.map(({ log }) => log.deleteSession(session)))
-        }
-      }),
-      { numRuns: RUNS, seed: SEED },
-    )
-    expect([...happened]).toEqual(expect.arrayContaining(MUST_HAPPEN))
-  })
+        }),
+        { numRuns: RUNS, seed: SEED },
+      )
+      expect([...happened]).toEqual(expect.arrayContaining(MUST_HAPPEN))
+    },
+  )
 }
 
 /** An answer in one word or two. */
@@ -227,8 +241,10 @@ async function answerTo(side: Side, cast: Cast, each: Step): Promise<unknown> {
       // What is settled differs by what the stores survive [L15], not by what they hold.
       return read.type === 'gone' ? read : { ...read, settled: undefined }
     }
-    case 'claim': {
-      const claims = await log.claim('owner', LEASE_MS, each.limit)
+    case 'claim':
+    case 'claim untold': {
+      const terms = ['owner', LEASE_MS, each.limit] as const
+      const claims = each.do === 'claim' ? await log.claim(...terms) : await log.claimUntold(...terms)
       side.claims.push(...claims)
       return claims
     }
@@ -254,6 +270,8 @@ async function answerTo(side: Side, cast: Cast, each: Step): Promise<unknown> {
       ]
     case 'delete':
       return log.deleteSession(pick(cast.sessions, each.session))
+    case 'keep':
+      return log.keepSession(pick(cast.sessions, each.session))
     case 'purge':
       return log.deleteExpired(each.limit)
     case 'wait':
@@ -313,7 +331,7 @@ function compose(
         progress = { attempt: attempt + 1, parts: 0, chars: 0, isSuperseded: false }
         return started(claim, attempt + 1)
       case 'notice':
-        return queued(pick(cast.messages, 0))
+        return told(claim, pick(cast.messages, 0))
       case 'foreign':
         return ended({ ...claim, turnId: side.turns[0] ?? claim.turnId }, { attempt, parts, chars })
     }

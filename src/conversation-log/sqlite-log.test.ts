@@ -13,6 +13,7 @@ import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { describeConversationLog } from './conversation-log.contract.ts'
 import type { ConversationLog } from './conversation-log.ts'
+import { missingIn } from './ledger.ts'
 import { LogError } from './log-error.ts'
 import { openSqliteLog } from './sqlite-log.ts'
 import { answer, createWorld, randomBytes, readAll, started, type World } from './world.contract.ts'
@@ -170,31 +171,36 @@ async function expectAllKept(log: ConversationLog, lines: readonly string[]): Pr
   return lines.length
 }
 
-test('[L31][L36][L37] killed at any moment, again and again, the store keeps every acknowledgement once', { timeout: 60_000 }, async () => {
-  const chance = seededRandom(31)
-  const file = newFile()
-  const acknowledged: string[] = []
-  for (let round = 0; round < 5; round += 1) {
-    const writer = startWriter(file)
-    await writer.printed(chance.between(20, 600))
-    await expect(worldOn(file)).rejects.toMatchObject({ message: `another process uses ${file}` })
-    await writer.kill()
-    acknowledged.push(...writer.lines)
-    await using world = await worldOn(file)
-    world.clock.jump(-world.clock.now())
-    await expectAllKept(world.log, acknowledged)
-    // Every turn that was open is claimable at once, whoever held it, and can be ended.
-    const claims = await world.log.claim('next', 1_000, 100)
-    for (const claim of claims) {
-      const entries = await readAll(world.log, claim.session)
-      const [question] = fold(entries).items.filter((item) => item.kind === 'question' && item.turnId === claim.turnId)
-      expect(question).toMatchObject({ kind: 'question' })
+test(
+  '[L31][L36][L37][L110] killed at any moment, again and again, the store keeps every acknowledgement once',
+  { timeout: 60_000 },
+  async () => {
+    const chance = seededRandom(31)
+    const file = newFile()
+    const acknowledged: string[] = []
+    for (let round = 0; round < 5; round += 1) {
+      const writer = startWriter(file)
+      await writer.printed(chance.between(20, 600))
+      await expect(worldOn(file)).rejects.toMatchObject({ message: `another process uses ${file}` })
+      await writer.kill()
+      acknowledged.push(...writer.lines)
+      await using world = await worldOn(file)
+      world.clock.jump(-world.clock.now())
+      await expectAllKept(world.log, acknowledged)
+      expect(missingIn(await world.log.tally())).toBe(0)
+      // Every turn that was open is claimable at once, whoever held it, and can be ended.
+      const claims = await world.log.claim('next', 1_000, 100)
+      for (const claim of claims) {
+        const entries = await readAll(world.log, claim.session)
+        const [question] = fold(entries).items.filter((item) => item.kind === 'question' && item.turnId === claim.turnId)
+        expect(question).toMatchObject({ kind: 'question' })
+      }
+      expect(claims.length).toBeGreaterThan(0)
     }
-    expect(claims.length).toBeGreaterThan(0)
-  }
-  expect(acknowledged.filter((line) => line.startsWith('asked')).length).toBeGreaterThan(50)
-  expect(acknowledged.filter((line) => line.startsWith('written')).length).toBeGreaterThan(5)
-})
+    expect(acknowledged.filter((line) => line.startsWith('asked')).length).toBeGreaterThan(50)
+    expect(acknowledged.filter((line) => line.startsWith('written')).length).toBeGreaterThan(5)
+  },
+)
 
 test('[L23] a doorbell rings only for what can be read after a crash', async () => {
   const file = newFile()

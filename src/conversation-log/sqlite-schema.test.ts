@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
+import { SqliteLedger } from './sqlite-ledger.ts'
+import { SqliteStore } from './sqlite-store.ts'
 import { isSafeSqlite, openDatabase, SCHEMA_VERSION } from './sqlite-schema.ts'
+import { randomBytes } from './world.contract.ts'
 
 function newFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'sqlite-schema-'))
@@ -47,6 +50,58 @@ test.each([
   ['4.0.0', true],
 ])('[L30] SQLite %s can be trusted with a write-ahead log: %s', (version, isSafe) => {
   expect(isSafeSqlite(version)).toBe(isSafe)
+})
+
+test('[L114] a file of schema 1 is brought up to date, counted once from its entries', () => {
+  const file = path.join(newFolder(), 'log.db')
+  withDatabase(
+    () => new DatabaseSync(file),
+    (db) => db.exec(readFileSync(path.join(import.meta.dirname, 'sqlite-schema-1.sql'), 'utf8')),
+  )
+  const counted = { answered: 2, stopped: 1, failed: 1, interrupted: 1, expired: 1, cancelled: 1 }
+  for (const opened of ['for the first time', 'again']) {
+    const [tally, version] = withDatabase(
+      () => openDatabase(file),
+      (db) => [new SqliteLedger(db).tally(0), pragma(db, 'user_version')] as const,
+    )
+    expect({ opened, version, tally }).toEqual({
+      opened,
+      version: SCHEMA_VERSION,
+      tally: expect.objectContaining({ accepted: 9, ended: counted, waiting: 2, unstarted: 1, sessions: 2, lost: 0, found: 0 }),
+    })
+  }
+})
+
+test('[L114][T51] questions that wait in a file of an earlier schema were given no other help yet', () => {
+  const file = path.join(newFolder(), 'log.db')
+  withDatabase(
+    () => new DatabaseSync(file),
+    (db) => db.exec(readFileSync(path.join(import.meta.dirname, 'sqlite-schema-1.sql'), 'utf8')),
+  )
+  const ports = { now: () => 0, leaseNow: () => 0, random: randomBytes(3) }
+  const claims = withDatabase(
+    () => openDatabase(file),
+    (db) => new SqliteStore(db, file, ports).claimUntold('telling', 1_000, 9),
+  )
+  expect(claims).toHaveLength(2)
+})
+
+test('[L114] an upgrade that is cut off leaves the file as it was', () => {
+  const file = path.join(newFolder(), 'log.db')
+  withDatabase(
+    () => new DatabaseSync(file),
+    (db) => {
+      db.exec(readFileSync(path.join(import.meta.dirname, 'sqlite-schema-1.sql'), 'utf8'))
+      // Half-way through, the upgrade meets what is there already.
+      db.exec('CREATE TABLE ledger (name TEXT PRIMARY KEY)')
+    },
+  )
+  expect(() => openDatabase(file)).toThrow(expect.objectContaining({ name: 'LogError' }))
+  const version = withDatabase(
+    () => new DatabaseSync(file),
+    (db) => pragma(db, 'user_version'),
+  )
+  expect(version).toBe(1)
 })
 
 test('[L38] a file of a newer version is refused and stays as it was', () => {

@@ -8,12 +8,15 @@ import { LogError } from './log-error.ts'
 import { cannotOpen, isBusy, isNotDatabase, toLogError } from './sqlite-errors.ts'
 
 /** Raised with every change of the tables; a file with a higher one was written by a newer version. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 3
 /** "GChF": marks the file as ours (sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x47_43_68_46
 
 /** Earlier versions can corrupt a write-ahead log (sqlite.org/wal.html#walresetbug). */
 const SQLITE_VERSION_MIN = [3, 51, 3] as const
+
+/** Finds the open turns whose questions have not been given other help. */
+const UNTOLD = 'CREATE INDEX turn_untold ON turn (id) WHERE is_open = 1 AND is_told = 0;'
 
 /*
  * Entries are appended to a rowid table: a key of (session, seq) would store them in key order and dirty a page for each
@@ -66,6 +69,7 @@ const SCHEMA = `
     chars INTEGER NOT NULL,
     is_superseded INTEGER NOT NULL,
     is_stopping INTEGER NOT NULL,
+    is_told INTEGER NOT NULL,
     fence INTEGER NOT NULL,
     owner TEXT,
     lease_until REAL
@@ -73,10 +77,34 @@ const SCHEMA = `
   CREATE UNIQUE INDEX turn_session ON turn (session, turn_id);
   CREATE INDEX turn_open ON turn (id) WHERE is_open = 1;
   CREATE INDEX turn_open_of_session ON turn (session, id) WHERE is_open = 1;
+  ${UNTOLD}
 
   CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
   INSERT INTO probe VALUES (1, 0);
 `
+
+/** What was accepted and what became of it (`ledger.ts`), computed from the entries that are there: none in a new file. */
+const LEDGER = `
+  CREATE TABLE ledger (name TEXT PRIMARY KEY, value REAL NOT NULL) STRICT, WITHOUT ROWID;
+  WITH ending AS (
+    SELECT CASE
+      WHEN body ->> '$.outcome' = 'complete' THEN 'answered'
+      WHEN body ->> '$.outcome' = 'stopped' AND body ->> '$.attempt' = 0 THEN 'cancelled'
+      ELSE body ->> '$.outcome' END AS name
+    FROM entry WHERE body ->> '$.kind' = 'turn-ended'
+  )
+  INSERT INTO ledger
+    SELECT 'accepted', count(*) FROM entry WHERE message_id IS NOT NULL
+    UNION ALL SELECT name, (SELECT count(*) FROM ending WHERE ending.name = known.name)
+      FROM (SELECT 'answered' AS name UNION VALUES ('stopped'), ('failed'), ('interrupted'), ('expired'), ('cancelled')) AS known
+    UNION ALL VALUES ('lost', 0), ('lost_at', 0);
+`
+
+/** How a file of each earlier version becomes one of the next. */
+const UPGRADES: ReadonlyMap<number, string> = new Map([
+  [1, LEDGER],
+  [2, `ALTER TABLE turn ADD COLUMN is_told INTEGER NOT NULL DEFAULT 0; ${UNTOLD}`],
+])
 
 /**
  * Opens the file, makes it when there is none, and takes it for this process alone until `close` or the process's end.
@@ -92,13 +120,14 @@ export function openDatabase(file: string): DatabaseSync {
     // so it ends with the process, however that ends.
     db.exec('PRAGMA locking_mode = EXCLUSIVE')
     checkSqlite(db)
-    const isNew = checkOwner(db, file)
+    const version = versionOf(db, file)
     // FULL: a commit returns after its fsync. fullfsync: on macOS an fsync alone leaves data in the drive's cache.
     db.exec(`
       PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
       PRAGMA journal_size_limit = ${16 * 1024 * 1024}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;
     `)
-    if (isNew) createSchema(db)
+    if (version === 0) createSchema(db)
+    else upgradeSchema(db, version)
     releaseLeases(db)
     checkDurability(db)
     return db
@@ -133,24 +162,33 @@ function checkSqlite(db: DatabaseSync): void {
   if (!isSafeSqlite(version)) throw new LogError('fatal', `SQLite ${version} is older than ${SQLITE_VERSION_MIN.join('.')}`)
 }
 
-/** Whether the file is empty. Only reads, so that a file that is refused stays as it was. */
-function checkOwner(db: DatabaseSync, file: string): boolean {
+/** The file's schema, 0 when it is empty. Only reads, so that a file that is refused stays as it was. */
+function versionOf(db: DatabaseSync, file: string): number {
   const [tables, application, version] = [
     valueOf(db, 'SELECT count(*) FROM sqlite_master'),
     valueOf(db, 'PRAGMA application_id'),
     Number(valueOf(db, 'PRAGMA user_version')),
   ]
-  if (tables === 0 && application === 0 && version === 0) return true
+  if (tables === 0 && application === 0 && version === 0) return 0
   if (application !== APPLICATION_ID) throw new LogError('fatal', `${file} is a database of something else`)
   if (version > SCHEMA_VERSION) {
     throw new LogError('fatal', `${file} was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`)
   }
-  return false
+  return version
 }
 
 function createSchema(db: DatabaseSync): void {
   // One transaction with its marks: a crash leaves either an empty file or a whole one.
-  db.exec(`BEGIN IMMEDIATE; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
+  db.exec(`BEGIN IMMEDIATE; ${SCHEMA} ${LEDGER} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
+}
+
+/** A transaction a version: a crash leaves the file as one of them, never between two. */
+function upgradeSchema(db: DatabaseSync, from: number): void {
+  for (let version = from; version < SCHEMA_VERSION; version += 1) {
+    const upgrade = UPGRADES.get(version)
+    if (upgrade === undefined) throw new LogError('fatal', `S13: no way from schema ${version} to ${version + 1}`)
+    db.exec(`BEGIN IMMEDIATE; ${upgrade} PRAGMA user_version = ${version + 1}; COMMIT`)
+  }
 }
 
 /** This process has the file alone, so whoever held a lease is dead. Also the write after which durability is checked. */

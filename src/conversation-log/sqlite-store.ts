@@ -26,11 +26,14 @@ import type {
   CreateSessionResult,
   NewQuestion,
   NewSession,
+  QuestionEnd,
+  QuestionTally,
   ReadResult,
   Session,
   StopResult,
   WriteResult,
 } from './conversation-log.ts'
+import { endOf } from './ledger.ts'
 import {
   accepted,
   checkReadLimit,
@@ -45,9 +48,11 @@ import {
   linkEntries,
   openTurn,
   type EarlierMessage,
+  type LeaseTerms,
   type OpenTurn,
 } from './log-decisions.ts'
 import { LogError } from './log-error.ts'
+import { SqliteLedger } from './sqlite-ledger.ts'
 import { bodyText, entryIdIn, entryIn, numberIn, sessionIn, turnIn, type Row } from './sqlite-rows.ts'
 import type { SyncLog, SyncPorts } from './sync-log.ts'
 
@@ -65,7 +70,7 @@ interface StoredTurn {
 }
 
 const TURN = `turn.id AS turn_key, turn.turn_id, turn.message_id, turn.asked_at, turn.is_open, turn.attempt, turn.parts, turn.chars,
-  turn.is_superseded, turn.is_stopping, turn.fence AS turn_fence, turn.owner, turn.lease_until`
+  turn.is_superseded, turn.is_stopping, turn.is_told, turn.fence AS turn_fence, turn.owner, turn.lease_until`
 
 /** Every statement, prepared once. `?1` is the time or the session's key wherever there is one. */
 const STATEMENTS = {
@@ -74,6 +79,7 @@ const STATEMENTS = {
   insertSession: `INSERT INTO session (session_id, visitor, log_id, created_at, expires_at, ttl_ms, questions, fence)
     VALUES (?, ?, ?, ?, ?, ?, 0, 0)`,
   countQuestion: 'UPDATE session SET questions = questions + 1, expires_at = max(expires_at, ?2 + ttl_ms) WHERE id = ?1',
+  keep: 'UPDATE session SET expires_at = max(expires_at, ?2 + ttl_ms) WHERE id = ?1',
   setFence: 'UPDATE session SET fence = ?2 WHERE id = ?1',
   deleteSession: 'DELETE FROM session WHERE session_id = ?',
   deleteExpired: 'DELETE FROM session WHERE id IN (SELECT id FROM session WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)',
@@ -91,14 +97,17 @@ const STATEMENTS = {
   openTurns: 'SELECT count(*) AS open_turns FROM turn WHERE session = ? AND is_open = 1',
   turn: `SELECT session.*, ${TURN} FROM session JOIN turn ON turn.session = session.id
     WHERE session.expires_at > ?1 AND session.session_id = ?2 AND turn.turn_id = ?3`,
-  insertTurn: `INSERT INTO turn (session, turn_id, message_id, asked_at, is_open, attempt, parts, chars, is_superseded, is_stopping, fence)
-    VALUES (?, ?, ?, ?, 1, 0, 0, 0, 0, 0, 0)`,
-  saveTurn: `UPDATE turn SET attempt = ?2, parts = ?3, chars = ?4, is_superseded = ?5, is_stopping = ?6, fence = ?7, owner = ?8, lease_until = ?9
-    WHERE id = ?1`,
+  insertTurn: `INSERT INTO turn (session, turn_id, message_id, asked_at, is_open, attempt, parts, chars, is_superseded, is_stopping, is_told, fence)
+    VALUES (?, ?, ?, ?, 1, 0, 0, 0, 0, 0, 0, 0)`,
+  saveTurn: `UPDATE turn SET attempt = ?2, parts = ?3, chars = ?4, is_superseded = ?5, is_stopping = ?6, is_told = ?7, fence = ?8,
+    owner = ?9, lease_until = ?10 WHERE id = ?1`,
   endTurn: 'UPDATE turn SET is_open = 0, owner = NULL, lease_until = NULL WHERE id = ?',
   claimable: `SELECT session.*, ${TURN} FROM turn JOIN session ON session.id = turn.session
     WHERE turn.is_open = 1 AND (turn.owner IS NULL OR turn.lease_until <= ?2) AND session.expires_at > ?1
       AND NOT EXISTS (SELECT 1 FROM turn AS older WHERE older.session = turn.session AND older.is_open = 1 AND older.id < turn.id)
+    ORDER BY turn.id LIMIT ?3`,
+  untold: `SELECT session.*, ${TURN} FROM turn JOIN session ON session.id = turn.session
+    WHERE turn.is_open = 1 AND turn.is_told = 0 AND (turn.owner IS NULL OR turn.lease_until <= ?2) AND session.expires_at > ?1
     ORDER BY turn.id LIMIT ?3`,
 
   probe: 'UPDATE probe SET value = value + 1 RETURNING value',
@@ -112,6 +121,7 @@ export class SqliteStore implements SyncLog {
   readonly #file: string
   readonly #inode: number
   readonly #statements: ReadonlyMap<string, StatementSync>
+  readonly #ledger: SqliteLedger
   #erased = false
 
   constructor(db: DatabaseSync, file: string, ports: SyncPorts) {
@@ -119,6 +129,7 @@ export class SqliteStore implements SyncLog {
     this.#file = file
     this.#inode = statSync(file).ino
     this.#statements = new Map(Object.entries(STATEMENTS).map(([name, sql]) => [name, db.prepare(sql)]))
+    this.#ledger = new SqliteLedger(db)
   }
 
   createSession({ id, visitor, ttlMs }: NewSession): CreateSessionResult {
@@ -126,7 +137,7 @@ export class SqliteStore implements SyncLog {
     if (existing !== undefined) return existing.visitor === visitor ? { type: 'existing', session: existing } : { type: 'taken' }
     if (this.listSessions(visitor).length >= SESSIONS_PER_VISITOR_MAX) return { type: 'too-many' }
     // Whatever expired under this id is gone.
-    this.#erase(id)
+    this.#erase(id, 'expired')
     const createdAt = this.#ports.now()
     const session: Session = { id, visitor, logId: mintLogId(this.#ports.random), createdAt, expiresAt: createdAt + ttlMs, questions: 0 }
     this.#run('insertSession', id, visitor, session.logId, createdAt, session.expiresAt, ttlMs)
@@ -141,14 +152,24 @@ export class SqliteStore implements SyncLog {
     return this.#all('sessionsOf', this.#ports.now(), visitor).map(sessionIn)
   }
 
+  keepSession(id: SessionId): Session | undefined {
+    const stored = this.#live(id)
+    if (stored === undefined) return undefined
+    this.#run('keep', stored.key, this.#ports.now())
+    return this.#live(id)?.session
+  }
+
   deleteSession(id: SessionId): boolean {
     const wasLive = this.#live(id) !== undefined
-    this.#erase(id)
+    this.#erase(id, wasLive ? 'cancelled' : 'expired')
     return wasLive
   }
 
   deleteExpired(limit: number): number {
-    const erased = this.#run('deleteExpired', this.#ports.now(), countOf(limit))
+    const now = this.#ports.now()
+    const count = countOf(limit)
+    this.#ledger.ended('expired', this.#ledger.waitingInExpired(now, count))
+    const erased = this.#run('deleteExpired', now, count)
     this.#erased ||= erased > 0
     return erased
   }
@@ -172,18 +193,19 @@ export class SqliteStore implements SyncLog {
     this.#run('insertTurn', key, turn.turnId, turn.messageId, turn.askedAt)
     this.#run('setNumber', key, message.device, message.number)
     this.#run('countQuestion', key, at)
+    this.#ledger.accepted()
     return accepted(session.logId, message, false)
   }
 
   stop(id: SessionId, turnId: TurnId): StopResult {
     const found = this.#turn(id, turnId)
-    const decision = decideStop(found?.turn)
+    const decision = decideStop(found?.turn, this.#ports.leaseNow())
     if (found === undefined) return { type: 'gone' }
     if (decision.type !== 'append') return decision
     const { key } = found.stored
-    this.#append(key, this.#head(key), [{ kind: 'stop-requested', turnId }])
-    this.#saveTurn(found.key, decision.turn)
-    return { type: 'requested' }
+    this.#append(key, this.#head(key), decision.bodies)
+    this.#saveTurnAfter(decision.bodies, found.key, decision.turn)
+    return decision.result
   }
 
   lastNumber(id: SessionId, device: DeviceId): number {
@@ -211,15 +233,11 @@ export class SqliteStore implements SyncLog {
   }
 
   claim(owner: string, leaseMs: number, limit: number): readonly Claim[] {
-    const now = this.#ports.leaseNow()
-    return this.#all('claimable', this.#ports.now(), now, countOf(limit)).flatMap((row) => {
-      const { key, session, fence } = storedSession(row)
-      const turn = decideClaim(turnIn(row), fence, { owner, now, leaseMs })
-      if (turn === undefined) return []
-      this.#run('setFence', key, turn.fence)
-      this.#saveTurn(numberIn(row, 'turn_key'), turn)
-      return [{ session: session.id, visitor: session.visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }]
-    })
+    return this.#claim('claimable', { owner, leaseMs, limit })
+  }
+
+  claimUntold(owner: string, leaseMs: number, limit: number): readonly Claim[] {
+    return this.#claim('untold', { owner, leaseMs, limit })
   }
 
   renew(claim: Claim, leaseMs: number): boolean {
@@ -244,8 +262,7 @@ export class SqliteStore implements SyncLog {
     if (before === undefined) throw new LogError('corrupt', 'S2: a session with a turn has no entries')
     if (bodies.length === 0) return { type: 'written', head: before }
     const { head } = this.#append(found.stored.key, before, bodies)
-    if (decision.turn === undefined) this.#run('endTurn', found.key)
-    else this.#saveTurn(found.key, decision.turn)
+    this.#saveTurnAfter(bodies, found.key, decision.turn)
     return { type: 'written', head: { seq: head.seq, id: head.id } }
   }
 
@@ -257,6 +274,10 @@ export class SqliteStore implements SyncLog {
     if (this.#count('probed', 'value') !== written) throw new LogError('corrupt', 'S3: the store read back something else than was written')
   }
 
+  tally(): QuestionTally {
+    return this.#ledger.tally(this.#ports.now())
+  }
+
   /** Whether anything was deleted since the last call: its text is then still in the write-ahead log. */
   takeErased(): boolean {
     const erased = this.#erased
@@ -264,7 +285,25 @@ export class SqliteStore implements SyncLog {
     return erased
   }
 
-  #erase(id: SessionId): void {
+  /** Claims the turns that the statement finds, oldest first. */
+  #claim(statement: 'claimable' | 'untold', { limit, ...terms }: Omit<LeaseTerms, 'now'> & { readonly limit: number }): readonly Claim[] {
+    const now = this.#ports.leaseNow()
+    // Of the sessions that more than one turn is claimed of: the rows were read before the first claim.
+    const fences = new Map<number, number>()
+    return this.#all(statement, this.#ports.now(), now, countOf(limit)).flatMap((row) => {
+      const { key, session, fence } = storedSession(row)
+      const turn = decideClaim(turnIn(row), fences.get(key) ?? fence, { ...terms, now })
+      if (turn === undefined) return []
+      fences.set(key, turn.fence)
+      this.#run('setFence', key, turn.fence)
+      this.#saveTurn(numberIn(row, 'turn_key'), turn)
+      return [{ session: session.id, visitor: session.visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }]
+    })
+  }
+
+  /** Deletes the session, if there is one; its open questions end with it. */
+  #erase(id: SessionId, end: QuestionEnd): void {
+    this.#ledger.ended(end, this.#ledger.waitingIn(id))
     if (this.#run('deleteSession', id) > 0) this.#erased = true
   }
 
@@ -281,9 +320,16 @@ export class SqliteStore implements SyncLog {
     return { head: { seq: last.seq, id: last.id }, at }
   }
 
+  /** What `bodies`, just appended, have made of the turn: `undefined` when it has ended. */
+  #saveTurnAfter(bodies: readonly EntryBody[], key: number, turn: OpenTurn | undefined): void {
+    if (turn === undefined) this.#run('endTurn', key)
+    else this.#saveTurn(key, turn)
+    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger.ended(endOf(body), 1)
+  }
+
   #saveTurn(key: number, turn: OpenTurn): void {
-    const { attempt, parts, chars, isSuperseded, isStopping, fence, lease } = turn
-    const flags = [isSuperseded ? 1 : 0, isStopping ? 1 : 0] as const
+    const { attempt, parts, chars, isSuperseded, isStopping, isTold, fence, lease } = turn
+    const flags = [isSuperseded ? 1 : 0, isStopping ? 1 : 0, isTold ? 1 : 0] as const
     this.#run('saveTurn', key, attempt, parts, chars, ...flags, fence, lease?.owner ?? null, lease?.until ?? null)
   }
 

@@ -31,22 +31,25 @@ const ID_BYTES = 12
 export function entropyOf(command: LogCommand): number {
   switch (command.name) {
     case 'ask':
+    case 'stop':
       return 2 * ID_BYTES
     case 'createSession':
-    case 'stop':
       return ID_BYTES
     case 'write':
       return command.args[1].length * ID_BYTES
     case 'findSession':
     case 'listSessions':
+    case 'keepSession':
     case 'deleteSession':
     case 'deleteExpired':
     case 'lastNumber':
     case 'read':
     case 'claim':
+    case 'claimUntold':
     case 'renew':
     case 'release':
     case 'probe':
+    case 'tally':
       return 0
   }
 }

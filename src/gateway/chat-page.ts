@@ -1,13 +1,14 @@
 /** The chat page as its template needs it: the conversation as it stands, the forms, and the data for its script. */
 import type { Request } from '@hapi/hapi'
-import { isOpen, type Item } from '../conversation/conversation.ts'
+import { isOpen, type AnswerItem, type Item } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
-import { renderPage, type PageShell } from './page-shell.ts'
+import { linksIn } from './answer-links.ts'
+import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
 import { ENGLISH } from './words.ts'
@@ -42,15 +43,20 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
   return {
     render(request, { session, conversation }, options = {}) {
       const now = context.clock.now()
+      const service = context.service()
+      const words = itemWordsOf(service)
       const { items } = conversation
       const window = windowOf(items, options.before)
-      const views = viewItems(items, { words: ENGLISH.item, now }).slice(window.start, window.end)
+      // Only what is shown is rendered.
+      const shown = new Set(items.slice(window.start, window.end))
+      const hasLinks = (answer: AnswerItem): boolean => shown.has(answer) && linksIn(blocks.of(answer)).length > 0
+      const views = viewItems(items, { words, now, hasLinks }).slice(window.start, window.end)
       const running = items.find((item) => item.kind === 'question' && isOpen(item))
       const waiting = items.findLast((item) => item.kind === 'question' && isOpen(item))
       const base = conversationPath(session.id)
       const first = items[window.start]
       return renderPage(shell, request, 'chat', {
-        title: ENGLISH.chat.heading,
+        title: service.topic === undefined ? ENGLISH.chat.heading : fill(ENGLISH.chat.headingAbout, { topic: service.topic }),
         robots: 'none',
         hasError: options.problem !== undefined,
         base,
@@ -66,12 +72,11 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         newMessageId: options.messageId ?? mintId(),
         questionMax: QUESTION_GRAPHEMES_MAX,
         keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
-        anotherWay: ENGLISH.chat.anotherWayText.split('{help}'),
         blank: BLANK,
         pageData: dataBlock({
           session: session.id,
           linkPath: LINK_PATH,
-          itemWords: ENGLISH.item,
+          itemWords: words,
           liveWords: ENGLISH.live,
           startHref: '/conversations',
         }),
@@ -90,10 +95,16 @@ function windowOf(items: readonly Item[], before: number | undefined): { readonl
 /** One message for the template. */
 function itemModel(view: ItemView, item: Item | undefined, blocks: AnswerBlocks, mintId: () => MessageId): object {
   const action = view.action === undefined ? undefined : { ...view.action, newMessageId: mintId() }
-  if (item?.kind !== 'answer') return { ...view, action, text: item?.text ?? '', blocks: [] }
+  if (item?.kind !== 'answer') return { ...view, action, text: item?.text ?? '', blocks: [], links: [] }
   const done = blocks.of(item)
   const rest = item.text.slice(done.at(-1)?.upTo ?? 0)
-  return { ...view, action, text: rest.trim() === '' ? '' : rest.trimStart(), blocks: done.map(({ html }) => html) }
+  return {
+    ...view,
+    action,
+    text: rest.trim() === '' ? '' : rest.trimStart(),
+    blocks: done.map(({ html }) => html),
+    links: item.status === 'streaming' ? [] : linksIn(done),
+  }
 }
 
 const blankView = (kind: ItemView['kind']) => ({
@@ -105,6 +116,7 @@ const blankView = (kind: ItemView['kind']) => ({
   status: [],
   state: 'done',
   blocks: [],
+  links: [],
   text: '',
 })
 const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', label: '', about: '' })

@@ -95,7 +95,8 @@ describe('the page about a failure', () => {
   test('[E14] is minimal, escaped and whole when no other can be made', async () => {
     const server = createServer()
     const events = createRecordedEvents()
-    registerErrorReplies(server, { events, randomBytes: randomBytes, renderErrorPage: () => thrower(new Error(SECRET_WORDS)) })
+    const renderErrorPage = () => thrower(new Error(SECRET_WORDS))
+    registerErrorReplies(server, { events, randomBytes, renderErrorPage, isAnswered: () => true })
     const { statusCode, payload } = await server.inject('/nothing')
     expect([statusCode, payload.startsWith('<!DOCTYPE html><html lang="en">')]).toEqual([404, true])
     expect(events.of('requestFailed')).toMatchObject([{ status: 404 }, { route: 'error-page', status: 500 }])

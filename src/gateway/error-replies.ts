@@ -7,8 +7,9 @@
 import type { Lifecycle, Request, ResponseObject, ResponseToolkit, Server } from '@hapi/hapi'
 import { ChatServiceError } from '../chat-service-error.ts'
 import type { RandomBytes } from '../conversation/ids.ts'
+import { retryAfterOf } from '../resilience/retry-after.ts'
 import type { Events } from '../telemetry/events.ts'
-import { OverloadError, RateLimitError, RequestError, ValidationError, type InputFault } from './errors.ts'
+import { RequestError, ValidationError, type InputFault } from './errors.ts'
 import { messageFor, OFFLINE_NOTICE, titleFor } from './error-words.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
@@ -67,8 +68,7 @@ export function failureOf(error: unknown, httpStatus: number): Failure {
 }
 
 function retryAfterMsOf(error: ChatServiceError): number | undefined {
-  if (error instanceof RateLimitError || error instanceof OverloadError) return error.retryAfterMs
-  return error.statusCode === 503 && error.isRetryable ? UNAVAILABLE_RETRY_AFTER_MS : undefined
+  return retryAfterOf(error) ?? (error.statusCode === 503 && error.isRetryable ? UNAVAILABLE_RETRY_AFTER_MS : undefined)
 }
 
 /** The API's body for a failure. While the store is away it is also the API's answer "offline". */
@@ -86,14 +86,16 @@ export function failureBody({ code, isRetryable, faults }: Failure, reference: s
 export interface ErrorRepliesOptions {
   readonly events: Pick<Events, 'requestFailed'>
   readonly randomBytes: RandomBytes
-  /** Asked at every failure, because pages come after the plugin's own parts. */
-  readonly renderErrorPage: () => RenderErrorPage
+  /** Asked at every failure, because pages come after the plugin's own parts; `undefined`: nobody gets a page. */
+  readonly renderErrorPage: (() => RenderErrorPage) | undefined
+  /** Whether a failure of this request is answered here. */
+  readonly isAnswered: (request: Request) => boolean
 }
 
-export function registerErrorReplies(server: Server, { events, randomBytes, renderErrorPage }: ErrorRepliesOptions): void {
+export function registerErrorReplies(server: Server, { events, randomBytes, renderErrorPage, isAnswered }: ErrorRepliesOptions): void {
   const reply = async (request: Request, h: ResponseToolkit): Promise<Lifecycle.ReturnValue> => {
     const { response } = request
-    if (typeof response === 'symbol' || !('isBoom' in response)) return h.continue
+    if (typeof response === 'symbol' || !('isBoom' in response) || !isAnswered(request)) return h.continue
     const failure = failureOf(response, response.output.statusCode)
     const reference = mintReference(randomBytes)
     events.requestFailed({
@@ -103,13 +105,18 @@ export function registerErrorReplies(server: Server, { events, randomBytes, rend
       reference,
       cause: response,
     })
-    const answer = isApiRequest(request)
-      ? h.response(failureBody(failure, reference)).type('application/json')
-      : h.response(await errorPage(request, failure, reference)).type('text/html')
+    const answer =
+      renderErrorPage === undefined || isApiRequest(request)
+        ? h.response(failureBody(failure, reference)).type('application/json')
+        : h.response(await errorPage(request, failure, { reference, render: renderErrorPage() })).type('text/html')
     return withHeaders(answer, failure)
   }
 
-  async function errorPage(request: Request, failure: Failure, reference: string): Promise<string> {
+  async function errorPage(
+    request: Request,
+    failure: Failure,
+    { reference, render }: { readonly reference: string; readonly render: RenderErrorPage },
+  ): Promise<string> {
     const page: ErrorPage = {
       status: failure.status,
       title: titleFor(failure.status),
@@ -118,7 +125,7 @@ export function registerErrorReplies(server: Server, { events, randomBytes, rend
       keptText: formField(request, FORM_FIELDS.question),
     }
     try {
-      return await renderErrorPage()(request, page)
+      return await render(request, page)
     } catch (cause) {
       // The page about the failure failed too: say so in the log, and still answer.
       events.requestFailed({ method: request.method.toUpperCase(), route: 'error-page', status: 500, reference, cause })

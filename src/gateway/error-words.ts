@@ -10,6 +10,7 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   CURSOR_NOT_ON_LOG: 'This cursor does not belong to this conversation. Read it again from the start.',
   TOO_MANY_SESSIONS: 'You have as many conversations as one visitor can have. Delete one first.',
   TOO_MANY_OPEN_QUESTIONS: 'Too many questions wait for an answer. Try again when one has been answered.',
+  QUESTIONS_CLOSED: 'This service does not take questions at the moment. Try again later.',
   RATE_LIMITED: 'Too many requests. Try again later.',
   STORE_UNAVAILABLE: 'The service cannot save or read messages at the moment. Try again later.',
   FORBIDDEN_ORIGIN: 'The request did not come from this service’s own pages.',
@@ -23,6 +24,13 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   OVERLOADED: 'The service is busy. Try again later.',
 }
 
+/** Our own API never waits for a part that can be refused like this; the routes of a team that registers the plugins may. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  BULKHEAD_FULL: 'The service is busy. Try again later.',
+  CIRCUIT_BREAKER_OPEN: 'A part of the service does not work at the moment and is left alone for a while. Try again later.',
+  TIMEOUT: 'A part of the service took too long to answer. Try again later.',
+}
+
 const TITLES: Readonly<Record<number, string>> = {
   400: 'There is a problem with what was sent',
   403: 'Send the form again',
@@ -34,6 +42,7 @@ const TITLES: Readonly<Record<number, string>> = {
   415: 'There is a problem with what was sent',
   429: 'You are going too fast',
   503: 'Sorry, the service is unavailable',
+  504: 'Sorry, the service is unavailable',
 }
 
 /** Sent with every 503 `offline`, and shown to people while nothing can be saved. */
@@ -41,5 +50,6 @@ export const OFFLINE_NOTICE = 'We cannot save or show messages at the moment. Ke
 /** Sent with every 202 `queued`. */
 export const QUEUED_NOTICE = 'Your question is saved. The assistant is not available at the moment; it will answer as soon as it is back.'
 
-export const messageFor = (code: string): string => MESSAGES[code] ?? 'Something went wrong. The reference helps us to find out what.'
+export const messageFor = (code: string): string =>
+  MESSAGES[code] ?? REFUSALS[code] ?? 'Something went wrong. The reference helps us to find out what.'
 export const titleFor = (status: number): string => TITLES[status] ?? 'Sorry, there is a problem with the service'

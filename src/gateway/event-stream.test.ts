@@ -388,6 +388,7 @@ function delegate(log: ConversationLog): ConversationLog {
     createSession: (session) => log.createSession(session),
     findSession: (id) => log.findSession(id),
     listSessions: (visitor) => log.listSessions(visitor),
+    keepSession: (id) => log.keepSession(id),
     deleteSession: (id) => log.deleteSession(id),
     deleteExpired: (limit) => log.deleteExpired(limit),
     ask: (session, question) => log.ask(session, question),
@@ -396,11 +397,13 @@ function delegate(log: ConversationLog): ConversationLog {
     read: (session, after, limit) => log.read(session, after, limit),
     onAppend: (session, bell) => log.onAppend(session, bell),
     claim: (owner, leaseMs, limit) => log.claim(owner, leaseMs, limit),
+    claimUntold: (owner, leaseMs, limit) => log.claimUntold(owner, leaseMs, limit),
     renew: (claim, leaseMs) => log.renew(claim, leaseMs),
     release: (claim) => log.release(claim),
     write: (claim, bodies) => log.write(claim, bodies),
     onWork: (bell) => log.onWork(bell),
     probe: () => log.probe(),
+    tally: () => log.tally(),
     [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
   }
 }

@@ -9,7 +9,7 @@ import { notFound } from '@hapi/boom'
 import type { Request, Server } from '@hapi/hapi'
 import type { BreakerRegistry } from '../resilience/breaker-registry.ts'
 import type { CheckResult } from '../service-level/health-checks.ts'
-import type { ServiceLevel } from '../service-level/service-level.ts'
+import { readiness, type ServiceLevel } from '../service-level/service-level.ts'
 
 export interface HealthOptions {
   readonly level: () => ServiceLevel
@@ -24,17 +24,6 @@ export interface HealthOptions {
   readonly uptime: () => number
   /** Only draining makes the process unready: people then get our offline page and not the load balancer's. */
   readonly isReadyWhenOffline: boolean
-}
-
-type Readiness =
-  | { readonly status: 'ready' }
-  | { readonly status: 'not ready'; readonly reason: 'starting' | 'draining' | 'system offline' }
-
-/** Whether people may be sent here, and if not, why. */
-function readiness({ level, phase, isReadyWhenOffline }: Pick<HealthOptions, 'level' | 'phase' | 'isReadyWhenOffline'>): Readiness {
-  const now = phase()
-  if (now !== 'running') return { status: 'not ready', reason: now }
-  return level() === 'offline' && !isReadyWhenOffline ? { status: 'not ready', reason: 'system offline' } : { status: 'ready' }
 }
 
 interface Health {
@@ -83,7 +72,8 @@ export function registerHealth(server: Server, options: HealthOptions): void {
     path: '/ready',
     options: { cache },
     handler: (_request, h) => {
-      const answer = readiness(options)
+      const { isReadyWhenOffline } = options
+      const answer = readiness({ level: options.level(), phase: options.phase(), isReadyWhenOffline })
       return h.response(answer).code(answer.status === 'ready' ? 200 : 503)
     },
   })

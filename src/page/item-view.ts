@@ -33,7 +33,11 @@ export interface ViewContext {
   readonly words: ItemWords
   /** Milliseconds since the epoch. */
   readonly now: number
+  /** Whether the answer's links are listed under it. */
+  readonly hasLinks: (answer: AnswerItem) => boolean
 }
+
+type Times = Pick<ViewContext, 'words' | 'now'>
 
 /** Views of `items` in their order. Items left out at the start only cost the numbers of places in the queue. */
 export function viewItems(items: readonly Item[], context: ViewContext): readonly ItemView[] {
@@ -73,7 +77,7 @@ interface Around {
   readonly openBefore: number
 }
 
-function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: ViewContext): ItemView {
+function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: Times): ItemView {
   const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
   const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId) }
   const askAgain = { name: 'ask-again', messageId: item.messageId, label: words.askAgain, about: about(words.askAgainAbout, item) } as const
@@ -122,17 +126,14 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
     case 'streaming':
       return { ...base, status: [item.text === '' ? words.finding : words.answering], state: 'running', action: undefined }
     case 'complete':
-      return { ...base, status: [words.caveat], state: 'done', action: undefined }
+      return { ...base, status: [context.hasLinks(item) ? words.caveatPages : words.caveat], state: 'done', action: undefined }
     case 'stopped':
       return { ...base, status: [words.stopped], state: 'done', action: again(words.askAgain) }
     case 'interrupted':
       if (item.isSuperseded) return { ...base, status: [words.cutOffAskedAgain], state: 'attention', action: undefined }
-      return {
-        ...base,
-        status: [item.reason === 'too-long' ? words.tooLong : words.cutOff],
-        state: 'attention',
-        action: again(words.getRest),
-      }
+      return item.reason === 'withheld'
+        ? { ...base, status: [words.cutOff, words.withheld], state: 'attention', action: again(words.askAgain) }
+        : { ...base, status: [item.reason === 'too-long' ? words.tooLong : words.cutOff], state: 'attention', action: again(words.getRest) }
     case 'failed':
       return { ...base, status: [whyFailed(item.reason, words)], state: 'attention', action: again(words.askAgain) }
   }
@@ -143,7 +144,7 @@ function viewNotice(item: NoticeItem, context: ViewContext): ItemView {
   return { ...placed(item, heading, context), key: placeKey(item.seq), status: [], state: 'done', action: undefined }
 }
 
-function placed(item: Item, heading: string, { words, now }: ViewContext): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
+function placed(item: Item, heading: string, { words, now }: Times): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
   const time = fill(words.at, { time: formatTime(item.at, now, words) })
   return { kind: item.kind, heading, time, isoTime: new Date(item.at).toISOString() }
 }
@@ -158,6 +159,8 @@ function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
     case 'agent-unreachable':
     case 'agent-busy':
       return words.unreachable
+    case 'withheld':
+      return words.withheld
     case 'agent-error':
     case 'agent-protocol':
     case 'agent-broke-off':

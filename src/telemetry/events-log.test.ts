@@ -45,6 +45,8 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
   ],
   drainStarted: [(e) => e.drainStarted({ running: 1, limitMs: 5 }), 'app', 'info', 'drain.started'],
   serviceStopped: [(e) => e.serviceStopped({ tookMs: 1 }), 'app', 'info', 'sys_shutdown'],
+  profileTaken: [(e) => e.profileTaken(), 'app', 'info', 'profile.taken'],
+  profileRefused: [(e) => e.profileRefused(cause), 'app', 'error', 'profile.refused'],
   serviceCrashed: [(e) => e.serviceCrashed(cause), 'app', 'error', 'sys_crash'],
   sessionCreated: [(e) => e.sessionCreated(session), 'gateway', 'info', 'session_created'],
   sessionDeleted: [(e) => e.sessionDeleted(session), 'gateway', 'info', 'session_deleted'],
@@ -72,6 +74,7 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
   ],
   turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
   agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
+  tokensUsed: [(e) => e.tokensUsed({ turn, inputTokens: 12, outputTokens: undefined }), 'agent', 'debug', 'agent.usage'],
   agentAttemptFailed: [
     (e) => e.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 4, delayMs: 500, stop: undefined, cause }),
     'agent',

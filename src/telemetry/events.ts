@@ -34,6 +34,11 @@ export interface Events {
   /** The process is about to end because it must. */
   serviceCrashed(cause: unknown): void
 
+  /** Other contents of the service file are in force. */
+  profileTaken(): void
+  /** The service file cannot be used as it is now; the contents before it stay in force. */
+  profileRefused(cause: unknown): void
+
   sessionCreated(session: SessionId): void
   sessionDeleted(session: SessionId): void
   sessionsExpired(count: number): void
@@ -66,6 +71,9 @@ export interface Events {
   /** A newer owner has the turn; this process wrote nothing more. */
   turnFenced(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void
+
+  /** How many tokens an answer took, as the agent counts them; `undefined` where it does not say. */
+  tokensUsed(facts: { readonly turn: TurnId; readonly inputTokens: number | undefined; readonly outputTokens: number | undefined }): void
 
   /** One try at asking the agent failed before its first word; `delayMs` until the next, `undefined` when there is none. */
   agentAttemptFailed(facts: {

@@ -165,7 +165,7 @@ export class SimulatedStore {
     this.#waiting = []
     const answers = batch.map(({ command, reply }) => ({ reply, answer: this.#run(command) }))
     this.#committed = this.#memory.snapshot()
-    for (const session of new Set(batch.map(({ command }) => sessionOf(command)))) if (session !== undefined) this.#tellDurable(session)
+    for (const session of new Set(batch.map(({ command }) => appendedTo(command)))) if (session !== undefined) this.#tellDurable(session)
     return this.#answer(answers)
   }
 
@@ -230,24 +230,7 @@ export class SimulatedStore {
 const unavailable = (why: string): StoreAnswer => ({ ok: false, error: new LogError('unavailable', `the simulated store ${why}`) })
 
 /** The session that a command may have appended to. */
-function sessionOf(command: LogCommand): SessionId | undefined {
-  switch (command.name) {
-    case 'ask':
-    case 'stop':
-      return command.args[0]
-    case 'write':
-      return command.args[0].session
-    case 'createSession':
-    case 'findSession':
-    case 'listSessions':
-    case 'deleteSession':
-    case 'deleteExpired':
-    case 'lastNumber':
-    case 'read':
-    case 'claim':
-    case 'renew':
-    case 'release':
-    case 'probe':
-      return undefined
-  }
+function appendedTo(command: LogCommand): SessionId | undefined {
+  if (command.name === 'ask' || command.name === 'stop') return command.args[0]
+  return command.name === 'write' ? command.args[0].session : undefined
 }

@@ -21,7 +21,8 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { test: { name: 'long', include: LONG, environment: 'node' } },
+      // Each of them does the work of thousands, on a machine that may have other work.
+      { test: { name: 'long', include: LONG, environment: 'node', testTimeout: 120_000 } },
       {
         test: {
           name: 'product',

@@ -131,6 +131,8 @@ export const ANSWER_LINKS_SHOWN_MAX = 50
 export const PAGE_WAIT_MAX_MS = 8_000
 /** … and looks no more often than this. */
 export const PAGE_WAIT_LOOK_MS = 100
+/** A page says that its conversation is about to close, and offers to keep it open, from so long before. */
+export const SESSION_ENDING_MS = 120_000
 /** Answers kept rendered, in UTF-16 units of their text. */
 export const ANSWER_CACHE_CHARS_MAX = 4_000_000
 /** An SSE response ends by then, so that no proxy cuts it first. */

@@ -33,7 +33,7 @@ async function closed(simulator: TestSimulator): Promise<void> {
   while ((await simulator.stats()).openConnections > 0);
 }
 
-describe.each(FORMS)('%s', (_form, agentOf) => {
+describe.each(FORMS)('[M30] %s', (_form, agentOf) => {
   test('[M30] an answer comes whole, word by word, with what it took', async () => {
     await using simulator = await startTestSimulator()
     await using agent = agentOf(simulator)

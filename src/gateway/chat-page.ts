@@ -147,7 +147,7 @@ const blankView = (kind: ItemView['kind']) => ({
   links: [],
   text: '',
 })
-const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', label: '', about: '' })
+const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', text: '', label: '', about: '' })
 
 /** What the page's `<template>` elements hold. */
 const BLANK = {

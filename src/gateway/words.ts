@@ -37,6 +37,7 @@ const item: ItemWords = {
   cancel: 'Cancel',
   askAgain: 'Ask again',
   getRest: 'Get the rest of the answer',
+  restOf: 'Give me the rest of your answer to: {question}',
   askAgainAbout: ': {question}',
   cancelAbout: 'this question: {question}',
   fallbackHeading: 'Information from this service, not from the assistant',

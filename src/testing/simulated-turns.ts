@@ -54,7 +54,7 @@ export class SimulatedTurns {
 
   /** The agent, which was away, can be asked again. */
   agentBack(): void {
-    for (const turn of this.#running.values()) turn.event({ type: 'agent-back' })
+    for (const turn of this.#running.values()) turn.event({ type: 'agent-changed' })
   }
 
   /** Claims nothing more and gives back what is under way, text and all. */
@@ -157,7 +157,8 @@ class SimulatedTurn {
       wallNow: epochMs + process.world.now(),
       chance: random.next,
       digest: sha256,
-      isAgentAway: agent.isKnownAway,
+      room: () => (agent.isKnownAway ? 'agent-unreachable' : 'free'),
+      fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
       settings,
     }
   }

@@ -32,7 +32,7 @@ export interface LinkSocket {
 }
 
 export interface SocketSessionOptions {
-  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'draining'>
+  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'service' | 'draining'>
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
@@ -220,8 +220,9 @@ export class SocketSession {
   }
 
   async #ask({ question }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {
-    const { log, admission, clock, events } = this.#options.context
+    const { log, admission, clock, events, service } = this.#options.context
     const session = this.#opened()
+    if (!service().questions.areOpen) return { type: 'switched-off' }
     const verdict = admission.ask(session)
     if (!verdict.ok) return { type: 'rate', retryAfterMs: verdict.retryAfterMs }
     const startedAt = clock.monotonic()

@@ -26,6 +26,7 @@ import {
   MessageSendError,
   OfflineError,
   OverloadError,
+  QuestionsClosedError,
   QuestionTextError,
   RateLimitError,
   SessionNotFoundError,
@@ -81,7 +82,7 @@ export interface VisitorSessions {
   delete(visitor: VisitorId, session: string): Promise<void>
   /** The whole conversation, folded. @throws SessionNotFoundError */
   read(visitor: VisitorId, session: string): Promise<OwnConversation>
-  /** @throws SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
+  /** @throws QuestionsClosedError | SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
   ask(visitor: VisitorId, ask: NewAsk): Promise<Asked>
   /**
    * Asks that the answer to a question stop. The turn runner ends it.
@@ -167,6 +168,7 @@ async function ask(options: GatewayOptions, admission: Admission, visitor: Visit
     events.questionRefused({ transport, reason })
     return error
   }
+  if (!options.service().questions.areOpen) throw refuse('closed', new QuestionsClosedError())
   const checked = checkQuestion(typed)
   if (!checked.ok) throw refuse(checked.problem, new QuestionTextError(checked.problem))
   const verdict = admission.ask(session.id)

@@ -44,7 +44,9 @@ export function createEventsLog(log: Log, hash: IdHash): Events {
 type Say = (level: LogLevel, action: string, message: string, fields?: LogFields) => void
 type Some<Names extends keyof Events> = Pick<Events, Names>
 
-const processEvents = (say: Say): Some<'serviceStarted' | 'drainStarted' | 'serviceStopped' | 'serviceCrashed'> => ({
+const processEvents = (
+  say: Say,
+): Some<'serviceStarted' | 'drainStarted' | 'serviceStopped' | 'serviceCrashed' | 'profileTaken' | 'profileRefused'> => ({
   serviceStarted: ({ url, store, agent, level }) =>
     say('info', 'sys_startup', 'The service takes questions.', {
       'url.full': clean(url),
@@ -58,6 +60,9 @@ const processEvents = (say: Say): Some<'serviceStarted' | 'drainStarted' | 'serv
       'chat.drain_ms': limitMs,
     }),
   serviceStopped: ({ tookMs }) => say('info', 'sys_shutdown', 'The service has stopped.', duration(tookMs)),
+  profileTaken: () => say('info', 'profile.taken', 'What the service file says has changed and is in force.'),
+  profileRefused: (cause) =>
+    say('error', 'profile.refused', 'The service file cannot be used; what it said before stays in force.', errorFields(cause)),
   serviceCrashed: (cause) => say('error', 'sys_crash', 'The process ends because it cannot go on safely.', errorFields(cause)),
 })
 

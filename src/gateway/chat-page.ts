@@ -6,7 +6,7 @@ import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limi
 import type { QuestionProblem } from '../conversation/question-text.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
-import type { AnswerBlocks } from './answer-blocks.ts'
+import { asAnswer, type AnswerBlocks } from './answer-blocks.ts'
 import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
@@ -91,8 +91,8 @@ function windowOf(items: readonly Item[], before: number | undefined): { readonl
 /** One message for the template. */
 function itemModel(view: ItemView, item: Item | undefined, blocks: AnswerBlocks, mintId: () => MessageId): object {
   const action = view.action === undefined ? undefined : { ...view.action, newMessageId: mintId() }
-  if (item?.kind !== 'answer') return { ...view, action, text: item?.text ?? '', blocks: [] }
-  const done = blocks.of(item)
+  if (item === undefined || item.kind === 'question') return { ...view, action, text: item?.text ?? '', blocks: [] }
+  const done = blocks.of(item.kind === 'notice' ? asAnswer(item) : item)
   const rest = item.text.slice(done.at(-1)?.upTo ?? 0)
   return { ...view, action, text: rest.trim() === '' ? '' : rest.trimStart(), blocks: done.map(({ html }) => html) }
 }
@@ -105,6 +105,7 @@ const blankView = (kind: ItemView['kind']) => ({
   isoTime: '',
   status: [],
   state: 'done',
+  isWorking: false,
   blocks: [],
   text: '',
 })

@@ -1,5 +1,6 @@
 /**
- * Holds a page back until a question has its outcome, so that people without JavaScript mostly see the answer at once.
+ * Waits until there is something to show for a question: its outcome, or other help while the agent is away. So people without
+ * JavaScript mostly see the answer at once, and nobody waits for an agent that is known to be away.
  */
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { EMPTY_CONVERSATION, findQuestion, fold, isOpen, type Conversation } from '../conversation/conversation.ts'
@@ -18,7 +19,8 @@ export interface AwaitedAnswer {
 }
 
 /**
- * Resolves when the question has its outcome, is not in the session, or the time is over; the caller reads how it stands then.
+ * Resolves when the question has its outcome, was given other help, is not in the session, or the time is over; the caller reads how it
+ * stands then.
  *
  * @throws LogError when the store fails
  */
@@ -36,10 +38,10 @@ export async function waitForAnswer(log: ConversationLog, clock: Clock, awaited:
       if (next === 'gone') return
       place = next
       const question = findQuestion(place.conversation, messageId)
-      if (question === undefined || !isOpen(question)) return
+      if (question === undefined || !isOpen(question) || question.status === 'queued') return
       await bell.rung()
       // An answer arrives in many small parts; looking at each of them would tell nothing new.
-      await pause(clock, signal)
+      if (question.status === 'delivered') await pause(clock, signal)
     }
   } finally {
     stopTimer()

@@ -12,7 +12,6 @@ const questionMax = QUESTION_GRAPHEMES_MAX.toLocaleString('en-GB')
 const item: ItemWords = {
   you: 'You',
   assistant: 'Assistant',
-  service: 'Message from this service',
   at: 'at {time}',
   timeOnDay: '{time} on {day}',
   sent: 'Sent at {time}',

@@ -5,7 +5,7 @@
  * A setting that belongs to a feature this version does not have is refused, because ignoring it would be a promise not kept.
  */
 import { ChatServiceError } from '../chat-service-error.ts'
-import { oneOf, origin, readSettings, text, toggle, url, wholeNumber, type Environment, type Parser } from './settings.ts'
+import { hostNames, oneOf, origin, readSettings, text, toggle, url, wholeNumber, type Environment, type Parser } from './settings.ts'
 
 export type { Environment } from './settings.ts'
 
@@ -44,6 +44,8 @@ export interface Config {
   /** What the pages say of the service; read again when it changes. */
   readonly serviceFile: string | undefined
   readonly brand: 'generic' | 'govuk'
+  /** Hosts, each with all below it, to which links in answers lead directly. */
+  readonly answerLinkHosts: readonly string[]
   readonly logLevel: LogLevel
   readonly healthIntervalMs: number
   readonly healthCheckTimeoutMs: number
@@ -142,6 +144,7 @@ export function readConfig(env: Environment): Config {
     serviceName: read('SERVICE_NAME', text(100), 'Ask a question'),
     serviceFile: read('SERVICE_FILE', text(4_096), undefined),
     brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
+    answerLinkHosts: Object.freeze(read('ANSWER_LINK_HOSTS', hostNames, ['gov.uk'])),
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),
     healthCheckTimeoutMs: read('HEALTH_CHECK_TIMEOUT_MS', wholeNumber(50, 60_000), 2_000),

@@ -116,6 +116,10 @@ export const ANSWER_MARKDOWN_CHARS_MAX = 50_000
 export const ANSWER_BLOCKS_MAX = 1_000
 /** … in blocks of about this length. */
 export const ANSWER_PLAIN_BLOCK_CHARS = 4_000
+/** The address of a link in an answer, in UTF-16 units; a longer one is shown as text. */
+export const ANSWER_LINK_CHARS_MAX = 2_000
+/** Links of one answer that are listed under it. */
+export const ANSWER_LINKS_SHOWN_MAX = 50
 
 /** The page without JavaScript waits this long for the answer. */
 export const PAGE_WAIT_MAX_MS = 8_000

@@ -7,6 +7,7 @@
 import type { AnswerItem, NoticeItem } from '../conversation/conversation.ts'
 import { ANSWER_CACHE_CHARS_MAX } from '../conversation/limits.ts'
 import { NOTICE_ATTEMPT } from '../protocol/protocol.ts'
+import { ANSWER_STYLE, type HtmlStyle } from './answer-html.ts'
 import { renderBlocks, type AnswerBlock } from './render-answer.ts'
 
 /** An answer as far as rendering it goes. */
@@ -31,7 +32,7 @@ interface Known {
   readonly blocks: readonly AnswerBlock[]
 }
 
-export function createAnswerBlocks(charsMax: number = ANSWER_CACHE_CHARS_MAX): AnswerBlocks {
+export function createAnswerBlocks(style: HtmlStyle = ANSWER_STYLE, charsMax: number = ANSWER_CACHE_CHARS_MAX): AnswerBlocks {
   // In order of last use.
   const known = new Map<string, Known>()
   let chars = 0
@@ -59,7 +60,7 @@ export function createAnswerBlocks(charsMax: number = ANSWER_CACHE_CHARS_MAX): A
       const isSame = earlier?.text === text && earlier.isEnded === isEnded
       // A reader that is behind, or a log that was rolled back, may show another text under the same name.
       const isPrefix = earlier !== undefined && !earlier.isEnded && text.startsWith(earlier.text)
-      const blocks = isSame ? earlier.blocks : renderBlocks(text, isEnded, isPrefix ? earlier.blocks : [])
+      const blocks = isSame ? earlier.blocks : renderBlocks(text, isEnded, isPrefix ? earlier.blocks : [], style)
       remember(key, { text, isEnded, blocks })
       return blocks
     },

@@ -1,12 +1,13 @@
 /** The chat page as its template needs it: the conversation as it stands, the forms, and the data for its script. */
 import type { Request } from '@hapi/hapi'
-import { isOpen, type Item } from '../conversation/conversation.ts'
+import { isOpen, type AnswerItem, type Item } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
 import { asAnswer, type AnswerBlocks } from './answer-blocks.ts'
+import { linksIn } from './answer-links.ts'
 import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
@@ -46,7 +47,10 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
       const words = itemWordsOf(service)
       const { items } = conversation
       const window = windowOf(items, options.before)
-      const views = viewItems(items, { words, now }).slice(window.start, window.end)
+      // Only what is shown is rendered.
+      const shown = new Set(items.slice(window.start, window.end))
+      const hasLinks = (answer: AnswerItem): boolean => shown.has(answer) && linksIn(blocks.of(answer)).length > 0
+      const views = viewItems(items, { words, now, hasLinks }).slice(window.start, window.end)
       const running = items.find((item) => item.kind === 'question' && isOpen(item))
       const waiting = items.findLast((item) => item.kind === 'question' && isOpen(item))
       const base = conversationPath(session.id)
@@ -91,10 +95,16 @@ function windowOf(items: readonly Item[], before: number | undefined): { readonl
 /** One message for the template. */
 function itemModel(view: ItemView, item: Item | undefined, blocks: AnswerBlocks, mintId: () => MessageId): object {
   const action = view.action === undefined ? undefined : { ...view.action, newMessageId: mintId() }
-  if (item === undefined || item.kind === 'question') return { ...view, action, text: item?.text ?? '', blocks: [] }
+  if (item === undefined || item.kind === 'question') return { ...view, action, text: item?.text ?? '', blocks: [], links: [] }
   const done = blocks.of(item.kind === 'notice' ? asAnswer(item) : item)
   const rest = item.text.slice(done.at(-1)?.upTo ?? 0)
-  return { ...view, action, text: rest.trim() === '' ? '' : rest.trimStart(), blocks: done.map(({ html }) => html) }
+  return {
+    ...view,
+    action,
+    text: rest.trim() === '' ? '' : rest.trimStart(),
+    blocks: done.map(({ html }) => html),
+    links: item.kind === 'notice' || item.status === 'streaming' ? [] : linksIn(done),
+  }
 }
 
 const blankView = (kind: ItemView['kind']) => ({
@@ -107,6 +117,7 @@ const blankView = (kind: ItemView['kind']) => ({
   state: 'done',
   isWorking: false,
   blocks: [],
+  links: [],
   text: '',
 })
 const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', label: '', about: '' })

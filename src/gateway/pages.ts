@@ -10,6 +10,7 @@ import { registerChatRoutes } from './chat-routes.ts'
 import { registerContentRoutes } from './content-routes.ts'
 import { createErrorPage } from './error-page.ts'
 import type { GatewayContext, PagesOptions } from './gateway-context.ts'
+import { registerLeaving } from './leaving.ts'
 import type { PageShell } from './page-shell.ts'
 import { createViews } from './views.ts'
 
@@ -24,5 +25,6 @@ export function registerPages(server: Server, context: GatewayContext, { assets,
   context.setErrorPage(createErrorPage(shell))
   registerAssets(server, assets)
   registerContentRoutes(server, shell)
+  registerLeaving(server, shell)
   registerChatRoutes(server, shell)
 }

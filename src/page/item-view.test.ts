@@ -46,12 +46,9 @@ function views(...bodies: readonly EntryBody[]) {
     prev = entry.id
     return entry
   })
-  return viewItems(fold(entries).items, { words, now: NOON }).map(({ kind, state, status, action }) => [
-    kind,
-    state,
-    status.join(' | '),
-    action === undefined ? '' : `${action.name}: ${action.label}`,
-  ])
+  return viewItems(fold(entries).items, { words, now: NOON, hasLinks: ({ text }) => text.includes('](') }).map(
+    ({ kind, state, status, action }) => [kind, state, status.join(' | '), action === undefined ? '' : `${action.name}: ${action.label}`],
+  )
 }
 
 const sent = ['question', 'done', 'Sent at 12:00pm', '']
@@ -106,6 +103,10 @@ test.each([
   expect(views(...begun, part(one, 'A'), ended(one, outcome, reason))).toEqual([sent, ['answer', ...expected]])
 })
 
+test('[W36] an answer with links sends people to them to check it', () => {
+  expect(views(...begun, part(one, '[A](https://www.gov.uk)'), ended(one, 'complete', undefined))[1]?.[2]).toBe(words.caveatPages)
+})
+
 test('[W19] an answer whose server died sends people to the next', () => {
   const shown = views(...begun, part(one, 'A'), { kind: 'turn-superseded', turnId: one.turnId, attempt: 1 }, started(one, 2))
   expect(shown.slice(1)).toEqual([
@@ -117,7 +118,7 @@ test('[W19] an answer whose server died sends people to the next', () => {
 test('[W19] buttons with the same words say which question they are about', () => {
   const long = `Where ${'very '.repeat(30)}far?`
   const items = fold([{ seq: 1, id: mintEntryId(bytes), prev: undefined, at: NOON, ...asked(one, long) }]).items
-  const [view] = viewItems(items, { words, now: NOON })
+  const [view] = viewItems(items, { words, now: NOON, hasLinks: () => false })
   expect(view?.action?.about).toBe(`this question: ${long.slice(0, 60)}…`)
   expect(view?.key).toBe(items[0] === undefined ? '' : itemKey(items[0]))
 })

@@ -35,7 +35,11 @@ export interface ViewContext {
   readonly words: ItemWords
   /** Milliseconds since the epoch. */
   readonly now: number
+  /** Whether the answer's links are listed under it. */
+  readonly hasLinks: (answer: AnswerItem) => boolean
 }
+
+type Times = Pick<ViewContext, 'words' | 'now'>
 
 /** Views of `items` in their order. Items left out at the start only cost the numbers of places in the queue. */
 export function viewItems(items: readonly Item[], context: ViewContext): readonly ItemView[] {
@@ -75,7 +79,7 @@ interface Around {
   readonly openBefore: number
 }
 
-function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: ViewContext): ItemView {
+function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: Times): ItemView {
   const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
   const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId), isWorking: false }
   const askAgain = { name: 'ask-again', messageId: item.messageId, label: words.askAgain, about: about(words.askAgainAbout, item) } as const
@@ -132,7 +136,7 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
         action: undefined,
       }
     case 'complete':
-      return { ...base, status: [words.caveat], state: 'done', action: undefined }
+      return { ...base, status: [context.hasLinks(item) ? words.caveatPages : words.caveat], state: 'done', action: undefined }
     case 'stopped':
       return { ...base, status: [words.stopped], state: 'done', action: again(words.askAgain) }
     case 'interrupted':
@@ -154,7 +158,7 @@ function viewNotice(item: NoticeItem, context: ViewContext): ItemView {
   return { ...base, status: [], state: 'done', isWorking: false, action: undefined }
 }
 
-function placed(item: Item, heading: string, { words, now }: ViewContext): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
+function placed(item: Item, heading: string, { words, now }: Times): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
   const time = fill(words.at, { time: formatTime(item.at, now, words) })
   return { kind: item.kind, heading, time, isoTime: new Date(item.at).toISOString() }
 }

@@ -24,6 +24,7 @@ export const itemWordsSchema = v.object({
   finding: v.string(),
   answering: v.string(),
   caveat: v.string(),
+  caveatPages: v.string(),
   cutOff: v.string(),
   cutOffAskedAgain: v.string(),
   timedOut: v.string(),

@@ -241,6 +241,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
           if (event.type === 'level') listener()
         }),
       isAgentAway: isAway,
+      doAnswersWait: () => isAway() || server.resilience.health.getFallbackAction('send-message')?.type === 'queue',
       service,
       clock: ports.clock,
       chance: ports.chance,

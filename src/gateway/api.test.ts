@@ -147,7 +147,10 @@ describe('asking', () => {
     expect(Object(body).messages).toEqual([Object(first.body).message, Object(first.body).fallback])
     expect(await ask(visitor, session, 'Hello', ID)).toMatchObject({ status: 202, body: first.body })
     await gateway.answer('Hi.')
-    expect(await ask(visitor, session, 'Hello', ID)).toMatchObject({ status: 200, body: { status: 'sent', message: { status: 'answered' } } })
+    expect(await ask(visitor, session, 'Hello', ID)).toMatchObject({
+      status: 200,
+      body: { status: 'sent', message: { status: 'answered' } },
+    })
   })
   test('[H10][H50] is queued all the same when no other help comes within a second', async () => {
     await using gateway = await createTestGateway()

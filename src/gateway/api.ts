@@ -150,13 +150,12 @@ const postMessage =
       inReplyTo: metadata?.inReplyTo,
       transport: 'api',
     })
-    const { messageId } = asked
     const isAway = context.isAgentAway()
     if (isAway) {
       const { log, clock, draining: signal } = context
-      await waitForAnswer(log, clock, { session: session.id, messageId, waitMs: HELP_WAIT_MAX_MS, signal })
+      await waitForAnswer(log, clock, { session: session.id, messageId: asked.messageId, waitMs: HELP_WAIT_MAX_MS, signal })
     }
-    const { message, fallback } = await shownFor(context, request, messageId)
+    const { message, fallback } = await shownFor(context, request, asked.messageId)
     if (message.status !== 'queued' && !(isAway && message.status === 'sent')) return h.response({ status: 'sent', message }).code(200)
     return h.response({ status: 'queued', message, notice: fallback?.content ?? QUEUED_NOTICE, ...(fallback && { fallback }) }).code(202)
   }

@@ -1,6 +1,6 @@
 /** The chat page as its template needs it: the conversation as it stands, the forms, and the data for its script. */
 import type { Request } from '@hapi/hapi'
-import { isOpen, type AnswerItem, type Item } from '../conversation/conversation.ts'
+import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
@@ -64,8 +64,8 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         earlierHref: window.start > 0 && first !== undefined ? `${base}?before=${first.seq}` : undefined,
         latestHref: window.end < items.length ? base : undefined,
         running: running?.kind === 'question' ? running : undefined,
-        checkHref: waiting?.kind === 'question' ? answerPath(session.id, waiting.messageId) : undefined,
-        connection: context.level() === 'limited' || context.isAgentAway() ? ENGLISH.live.limited : undefined,
+        check: waiting?.kind === 'question' ? checkOf(session.id, waiting) : undefined,
+        connection: context.doAnswersWait() ? ENGLISH.live.limited : undefined,
         error: options.problem === undefined ? undefined : ENGLISH.live.problems[options.problem],
         notice: options.notice,
         typed: options.typed,
@@ -84,6 +84,12 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
     },
   }
 }
+
+/** How to look for the answer to a question that has none yet. */
+const checkOf = (session: string, { messageId, status }: QuestionItem): { readonly href: string; readonly text: string } => ({
+  href: answerPath(session, messageId),
+  text: status === 'queued' ? ENGLISH.chat.waitingForAssistant : ENGLISH.chat.working,
+})
 
 /** Which of the items are shown: the latest, or those before a place in the log. */
 function windowOf(items: readonly Item[], before: number | undefined): { readonly start: number; readonly end: number } {

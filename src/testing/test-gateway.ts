@@ -102,6 +102,7 @@ export async function createTestGateway(
         return () => void levelListeners.delete(listener)
       },
       isAgentAway: () => state.isAgentAway,
+      doAnswersWait: () => state.isAgentAway,
       service: () => state.service,
       clock,
       chance: chance.next,
@@ -114,11 +115,6 @@ export async function createTestGateway(
   log.onWork(() => {
     if (state.isAgentAway && state.isHelpGiven) void giveHelp(log)
   })
-  const claim = async (): Promise<Claim> => {
-    const [claimed] = await log.claim('test', 60_000, 1)
-    if (claimed === undefined) throw new Error('no question is open')
-    return claimed
-  }
   return Object.assign(state, {
     server,
     log,
@@ -126,11 +122,11 @@ export async function createTestGateway(
     events,
     visitor: () => createTestVisitor(server),
     answer: async (text: string, outcome: TurnOutcome = 'complete') => {
-      const claimed = await claim()
+      const claimed = await claimOldest(log)
       const result = await log.write(claimed, wholeAnswer(claimed, text, outcome))
       if (result.type !== 'written') throw new Error(`the answer was ${result.type}`)
     },
-    claim,
+    claim: () => claimOldest(log),
     levelListeners,
     async [Symbol.asyncDispose]() {
       await server.stop({ timeout: 1 })
@@ -139,11 +135,18 @@ export async function createTestGateway(
   })
 }
 
+async function claimOldest(log: ConversationLog): Promise<Claim> {
+  const [claimed] = await log.claim('test', 60_000, 1)
+  if (claimed === undefined) throw new Error('no question is open')
+  return claimed
+}
+
 /** Gives what waits other help, and the turns back. */
 async function giveHelp(log: ConversationLog): Promise<void> {
   for (const claim of await log.claimUntold('help', 60_000, 8)) {
     const read = await log.read(claim.session, undefined, READ_ENTRIES_MAX)
-    const asked = read.type === 'entries' ? read.entries.find((entry) => entry.kind === 'message' && entry.turnId === claim.turnId) : undefined
+    const asked =
+      read.type === 'entries' ? read.entries.find((entry) => entry.kind === 'message' && entry.turnId === claim.turnId) : undefined
     if (asked?.kind === 'message') {
       const about = { turnId: claim.turnId, inReplyTo: asked.messageId, reason: 'circuit-breaker-open' } as const
       await log.write(claim, [{ kind: 'notice', topic: 'fallback', ...about, text: TEST_HELP }])

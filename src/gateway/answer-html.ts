@@ -120,6 +120,15 @@ const GOV_UK: readonly string[] = ['gov.uk']
 export const ANSWER_STYLE: HtmlStyle = { headings: ANSWER_HEADINGS, link: directLinks(GOV_UK) }
 export const PAGE_STYLE: HtmlStyle = { headings: PAGE_HEADINGS, link: directLinks(GOV_UK) }
 
+/** For a file that lies elsewhere: pages of this service by their whole address, and every address to be read. */
+export const printedStyle = (origin: string): HtmlStyle => ({
+  headings: ANSWER_HEADINGS,
+  link({ href, host }) {
+    const whole = host === undefined ? `${origin}${href}` : href
+    return { href: whole, note: whole }
+  },
+})
+
 type OpenLinks = (WrittenLink | undefined)[]
 
 /** The HTML of a run of tokens; `inline` tokens must have their children. */

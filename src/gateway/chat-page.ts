@@ -2,8 +2,9 @@
 import type { Request } from '@hapi/hapi'
 import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
-import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
+import { QUESTION_GRAPHEMES_MAX, SESSION_ENDING_MS, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
+import type { Session } from '../conversation-log/conversation-log.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
 import { asAnswer, type AnswerBlocks } from './answer-blocks.ts'
@@ -31,6 +32,17 @@ export const conversationPath = (session: string): string => `/conversations/${s
 /** Where a question's answer is waited for and shown. */
 export const answerPath = (session: string, messageId: MessageId): string =>
   `${conversationPath(session)}?wait=${messageId}#${questionKey(messageId)}`
+
+/** When the conversation closes. Every page about one says it. */
+export const keptUntilLine = ({ context }: PageShell, { expiresAt }: Session): string =>
+  fill(ENGLISH.chat.keptUntil, { time: formatTime(expiresAt, context.clock.now(), ENGLISH.item) })
+
+/** What is said of the conversation's end; `isNear` when it is about to come. */
+const endingOf = ({ expiresAt }: Session, now: number) => ({
+  isNear: expiresAt - now <= SESSION_ENDING_MS,
+  time: formatTime(expiresAt, now, ENGLISH.item),
+  isoTime: new Date(expiresAt).toISOString(),
+})
 
 export interface ChatPages {
   render(request: Request, own: OwnConversation, options?: ChatPageOptions): string
@@ -71,7 +83,8 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         typed: options.typed,
         newMessageId: options.messageId ?? mintId(),
         questionMax: QUESTION_GRAPHEMES_MAX,
-        keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
+        keptUntil: keptUntilLine(shell, session),
+        ending: endingOf(session, now),
         blank: BLANK,
         pageData: dataBlock({
           session: session.id,

@@ -31,6 +31,7 @@ export const itemWordsSchema = v.object({
   unreachable: v.string(),
   failed: v.string(),
   tooLong: v.string(),
+  withheld: v.string(),
   cancel: v.string(),
   askAgain: v.string(),
   getRest: v.string(),

@@ -123,7 +123,9 @@ const turnEvents = (
   say: Say,
   sayOfAgent: Say,
   hash: IdHash,
-): Some<'turnStarted' | 'turnFirstText' | 'turnEnded' | 'helpGiven' | 'turnFenced' | 'agentFailed' | 'agentAttemptFailed'> => ({
+): Some<
+  'turnStarted' | 'turnFirstText' | 'turnEnded' | 'helpGiven' | 'turnFenced' | 'agentFailed' | 'tokensUsed' | 'agentAttemptFailed'
+> => ({
   turnStarted: ({ session, turn, attempt }) =>
     say('debug', 'turn.started', 'A question is being asked.', {
       'session.hash': hash(session),
@@ -151,6 +153,12 @@ const turnEvents = (
       'chat.turn_id': hash(turn),
       'event.reason': clean(kind),
       ...errorFields(cause),
+    }),
+  tokensUsed: ({ turn, inputTokens, outputTokens }) =>
+    sayOfAgent('debug', 'agent.usage', 'The agent said how many tokens an answer took.', {
+      'chat.turn_id': hash(turn),
+      'gen_ai.usage.input_tokens': inputTokens,
+      'gen_ai.usage.output_tokens': outputTokens,
     }),
   agentAttemptFailed: ({ turn, attempt, retriesLeft, delayMs, stop, cause }) =>
     sayOfAgent('warn', 'agent.attempt_failed', 'An attempt to ask the agent failed.', {

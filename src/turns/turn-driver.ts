@@ -9,7 +9,7 @@ import type { TurnId } from '../conversation/ids.ts'
 import { STOP_LOOK_MS } from '../conversation/limits.ts'
 import type { Claim, ConversationLog } from '../conversation-log/conversation-log.ts'
 import { LogError } from '../conversation-log/log-error.ts'
-import type { Agent, Question } from '../agent/agent.ts'
+import type { Agent, AgentEvent, Question } from '../agent/agent.ts'
 import { AgentError } from '../agent/agent-error.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import { TimeoutError } from '../resilience/deadline.ts'
@@ -268,12 +268,8 @@ export class TurnDriver {
     try {
       for await (const event of this.#ports.agent.answer(this.#question(attempt, deadlineMs), call.aborter.signal)) {
         if (call.isOver) return
-        if (event.type === 'finished') {
-          call.isOver = true
-          this.#dispatch({ type: 'agent-finished' })
-          return
-        }
-        this.#dispatch({ type: 'agent-text', text: event.text, persona: event.persona })
+        this.#heard(call, event)
+        if (call.isOver) return
       }
       if (!call.isOver) this.#dispatch({ type: 'agent-stopped' })
     } catch (cause) {
@@ -286,6 +282,23 @@ export class TurnDriver {
         this.#ports.heard(kind === 'busy' ? { type: 'busy', retryAfterMs } : { type: 'failed' })
       }
       this.#dispatch({ type: 'agent-failed', kind })
+    }
+  }
+
+  #heard(call: AgentCall, event: AgentEvent): void {
+    switch (event.type) {
+      case 'text':
+        return this.#dispatch({ type: 'agent-text', text: event.text, persona: event.persona })
+      case 'usage': {
+        const { inputTokens, outputTokens } = event
+        return this.#ports.events.tokensUsed({ turn: this.turnId, inputTokens, outputTokens })
+      }
+      case 'cut-short':
+        call.isOver = true
+        return this.#dispatch({ type: 'agent-cut-short', reason: event.reason })
+      case 'finished':
+        call.isOver = true
+        return this.#dispatch({ type: 'agent-finished' })
     }
   }
 

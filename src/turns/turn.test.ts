@@ -251,7 +251,7 @@ describe('answering', () => {
     expect(play.on({ type: 'agent-cut-short', reason })).toEqual([
       write(part(1, 'Bring'), ended('interrupted', reason, ['Yes. ', 'Bring'])),
     ])
-    expect(asking().on({ type: 'agent-cut-short', reason })).toEqual([write(ended('failed', reason, []))])
+    expect(asking().on({ type: 'agent-cut-short', reason })).toEqual([write(ended('failed', reason, []), help(reason, 'failed'))])
   })
 
   test('[T9] an answer of nothing but space is no answer', () => {

@@ -62,7 +62,8 @@ async function* answerPieces(shell: PageShell, followed: Followed): AsyncGenerat
   const { context, views } = shell
   const { log, clock, blocks, events } = context
   const { session, messageId, signal } = followed
-  const answer = new AsWrittenAnswer({ messageId, words: itemWordsOf(context.service()), blocks, now: () => clock.now() })
+  const { noAnswer } = ENGLISH.asWritten
+  const answer = new AsWrittenAnswer({ messageId, words: itemWordsOf(context.service()), noAnswer, blocks, now: () => clock.now() })
   const write = (pieces: readonly Piece[]): string =>
     pieces.map((piece) => views.render('as-written-piece', { ...piece, words: ENGLISH })).join('')
   let how: End = 'gone'

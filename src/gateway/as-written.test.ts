@@ -92,7 +92,7 @@ describe('the answer as it is written', () => {
     const end = { kind: 'turn-ended', turnId, attempt: 0, outcome: 'failed', reason: 'deadline', parts: 0, chars: 0, sha256: '' } as const
     await gateway.log.write(claim, [end])
     await using stream = await open()
-    expect(said(await stream.whole())).toContain('Message from this service Sent at 9:00am The assistant did not answer in time.')
+    expect(said(await stream.whole())).toContain('No answer Sent at 9:00am The assistant did not answer in time.')
     const inOne = await visitor.request('GET', url)
     expect(said(inOne.payload)).toBe(said(await stream.whole()))
   })

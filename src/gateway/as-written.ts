@@ -4,11 +4,18 @@
  * Only completed blocks are given out, so nothing that was sent has to change; at the end comes what was left, and what became of
  * it. Knows no HTTP: the route around it opens and closes the connection.
  */
-import { findQuestion, isOpen, type AnswerItem, type Conversation, type QuestionItem } from '../conversation/conversation.ts'
+import {
+  findQuestion,
+  isOpen,
+  type AnswerItem,
+  type Conversation,
+  type NoticeItem,
+  type QuestionItem,
+} from '../conversation/conversation.ts'
 import type { MessageId } from '../conversation/ids.ts'
 import { itemKey, viewItems, type ItemView } from '../page/item-view.ts'
 import type { ItemWords } from '../page/page-data.ts'
-import type { AnswerBlocks } from './answer-blocks.ts'
+import { asAnswer, type AnswerBlocks } from './answer-blocks.ts'
 
 /** One message's next piece: what the template of pieces needs. */
 export interface Piece {
@@ -29,6 +36,8 @@ export type End = 'ended' | 'unfinished' | 'gone' | 'failed'
 export interface AsWrittenOptions {
   readonly messageId: MessageId
   readonly words: ItemWords
+  /** Stands above what is said of a question that got no answer. */
+  readonly noAnswer: string
   readonly blocks: AnswerBlocks
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -51,7 +60,7 @@ export class AsWrittenAnswer {
     const question = findQuestion(conversation, messageId)
     if (question === undefined) return { pieces: [], end: 'gone' }
     // A log that was rolled back has said something else: what stands on the page cannot go on.
-    if (conversation.items.some((item) => item.kind === 'answer' && !item.text.startsWith(this.#given.get(itemKey(item))?.text ?? ''))) {
+    if (conversation.items.some((item) => item.kind !== 'question' && !item.text.startsWith(this.#given.get(itemKey(item))?.text ?? ''))) {
       return { pieces: this.leave(), end: 'unfinished' }
     }
     const views = viewItems(conversation.items, { words, now: now(), hasLinks: () => false })
@@ -60,14 +69,16 @@ export class AsWrittenAnswer {
       const view = views[index]
       if (view === undefined) continue
       if (item === question && !this.#hasQuestion) pieces.push(questionPiece(question, view))
-      if (item.kind === 'answer' && item.turnId === question.turnId) pieces.push(...this.#answerPieces(item, view))
+      if (item.kind === 'answer' && item.turnId === question.turnId) pieces.push(...this.#piecesOf(item, view))
+      if (item.kind === 'notice' && item.inReplyTo === messageId) pieces.push(...this.#piecesOf(item, view))
     }
     this.#hasQuestion = true
     if (isOpen(question)) return { pieces, end: undefined }
     // What ended before it began has no answer to say so.
-    const status = this.#given.size === 0 ? views[conversation.items.indexOf(question)]?.status : undefined
+    const hasAnswer = conversation.items.some((item) => item.kind === 'answer' && item.turnId === question.turnId)
+    const status = hasAnswer ? undefined : views[conversation.items.indexOf(question)]?.status
     const said: readonly Piece[] =
-      status === undefined ? [] : [{ ...NOTHING, kind: 'notice', heading: words.service, opens: true, closes: true, status }]
+      status === undefined ? [] : [{ ...NOTHING, kind: 'notice', heading: this.#options.noAnswer, opens: true, closes: true, status }]
     return { pieces: [...pieces, ...said], end: 'ended' }
   }
 
@@ -77,8 +88,9 @@ export class AsWrittenAnswer {
     return open.map(() => ({ ...NOTHING, closes: true }))
   }
 
-  #answerPieces(answer: AnswerItem, view: ItemView): readonly Piece[] {
-    const key = itemKey(answer)
+  #piecesOf(item: AnswerItem | NoticeItem, view: ItemView): readonly Piece[] {
+    const key = itemKey(item)
+    const answer = item.kind === 'notice' ? asAnswer(item) : item
     const blocks = this.#options.blocks.of(answer)
     const given = this.#given.get(key)
     const closes = answer.status !== 'streaming'
@@ -87,7 +99,7 @@ export class AsWrittenAnswer {
     if (closes) this.#closed.add(key)
     const { heading, time, isoTime, status } = view
     const news = blocks.slice(given?.blocks ?? 0).map(({ html }) => html)
-    return [{ kind: 'answer', heading, time, isoTime, opens: given === undefined, text: '', blocks: news, closes, status }]
+    return [{ kind: item.kind, heading, time, isoTime, opens: given === undefined, text: '', blocks: news, closes, status }]
   }
 }
 

@@ -12,7 +12,6 @@ const questionMax = QUESTION_GRAPHEMES_MAX.toLocaleString('en-GB')
 const item: ItemWords = {
   you: 'You',
   assistant: 'Assistant',
-  service: 'Message from this service',
   at: 'at {time}',
   timeOnDay: '{time} on {day}',
   sent: 'Sent at {time}',
@@ -52,7 +51,7 @@ const live: LiveWords = {
     'Something this page showed could not be kept. The conversation below is what we have. Your questions that were not in it have been sent again.',
   browserOffline: 'You are offline. You can write a question and send it when you are online.',
   limited:
-    'The assistant is not working at the moment. You can still send a question. We will keep it and answer when the assistant is working again.',
+    'The assistant is not working at the moment. You can still send a question. We will keep it and answer when the assistant is working again. If you need an answer now, use “Get help another way” on this page.',
   offline: 'You cannot send questions at the moment. You can still read what is on this page.',
   closed: 'This conversation has closed. Your unsent question is still in the box. You can send it in a new conversation.',
   notLive: 'This page no longer updates by itself. You can still send questions: the page will load again and show the answer.',
@@ -153,6 +152,7 @@ export const ENGLISH = {
     send: 'Send',
     stop: 'Stop',
     working: 'The assistant is working on your answer.',
+    waitingForAssistant: 'Your question is waiting for the assistant. You can leave this page and come back: your conversation is kept.',
     check: 'Check for your answer',
     showAsWritten: 'Show the answer as it is written',
     refresh: 'Refresh this page every 10 seconds',
@@ -216,6 +216,7 @@ export const ENGLISH = {
   asWritten: {
     heading: 'Your answer as it is written',
     body: 'Each paragraph appears below when it is finished. The page stops loading when the answer ends.',
+    noAnswer: 'No answer',
     ended: 'This was the whole answer.',
     unfinished: 'The answer is not finished yet.',
     gone: 'This conversation has closed.',

@@ -34,6 +34,8 @@ export interface ItemView {
   readonly status: readonly string[]
   /** `running`: more will come. */
   readonly state: 'running' | 'done' | 'attention'
+  /** Sign of life beside the last line of status: somebody is at work on it now. */
+  readonly isWorking: boolean
   readonly action: ItemAction | undefined
 }
 
@@ -87,7 +89,7 @@ interface Around {
 
 function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: Times): ItemView {
   const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
-  const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId) }
+  const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId), isWorking: false }
   const askAgain = askingAgain(item, item.text, words.askAgain, words)
   switch (item.status) {
     case 'sent':
@@ -123,13 +125,21 @@ const placeInQueue = (before: number, words: ItemWords): readonly string[] => {
 
 function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, context: ViewContext): ItemView {
   const { words } = context
-  const base = { ...placed(item, item.persona ?? words.assistant, context), key: placeKey(item.seq) }
+  const base = { ...placed(item, item.persona ?? words.assistant, context), key: placeKey(item.seq), isWorking: false }
   // A page that does not hold the question leaves it to the server to know its words.
   const asked = question ?? { messageId: item.inReplyTo, text: '' }
   const askAgain = askingAgain(asked, asked.text, words.askAgain, words)
   switch (item.status) {
     case 'streaming':
-      return { ...base, status: [item.text === '' ? words.finding : words.answering], state: 'running', action: undefined }
+      // Its owner is gone, or could not put the question to the agent; it is asked again when the agent is back.
+      if (question?.status === 'queued') return { ...base, status: [words.waiting], state: 'running', action: undefined }
+      return {
+        ...base,
+        status: [item.text === '' ? words.finding : words.answering],
+        state: 'running',
+        isWorking: true,
+        action: undefined,
+      }
     case 'complete':
       return { ...base, status: [context.hasLinks(item) ? words.caveatPages : words.caveat], state: 'done', action: undefined }
     case 'stopped':
@@ -159,9 +169,10 @@ const askingAgain = (question: Asked, text: string, label: string, words: ItemWo
 
 type Asked = Pick<QuestionItem, 'messageId' | 'text'>
 
+/** Help of the service's own: it must never look like an answer of the assistant. */
 function viewNotice(item: NoticeItem, context: ViewContext): ItemView {
-  const heading = item.topic === 'fallback' ? context.words.fallbackHeading : context.words.service
-  return { ...placed(item, heading, context), key: placeKey(item.seq), status: [], state: 'done', action: undefined }
+  const base = { ...placed(item, context.words.fallbackHeading, context), key: placeKey(item.seq) }
+  return { ...base, status: [], state: 'done', isWorking: false, action: undefined }
 }
 
 function placed(item: Item, heading: string, { words, now }: Times): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {

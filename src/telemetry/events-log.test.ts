@@ -72,6 +72,7 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
     'info',
     'message.completed',
   ],
+  helpGiven: [(e) => e.helpGiven({ session, turn, reason: 'circuit-breaker-open', tookMs: 1 }), 'turns', 'debug', 'turn.help_given'],
   turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
   agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
   tokensUsed: [(e) => e.tokensUsed({ turn, inputTokens: 12, outputTokens: undefined }), 'agent', 'debug', 'agent.usage'],

@@ -123,7 +123,9 @@ const turnEvents = (
   say: Say,
   sayOfAgent: Say,
   hash: IdHash,
-): Some<'turnStarted' | 'turnFirstText' | 'turnEnded' | 'turnFenced' | 'agentFailed' | 'tokensUsed' | 'agentAttemptFailed'> => ({
+): Some<
+  'turnStarted' | 'turnFirstText' | 'turnEnded' | 'helpGiven' | 'turnFenced' | 'agentFailed' | 'tokensUsed' | 'agentAttemptFailed'
+> => ({
   turnStarted: ({ session, turn, attempt }) =>
     say('debug', 'turn.started', 'A question is being asked.', {
       'session.hash': hash(session),
@@ -137,6 +139,13 @@ const turnEvents = (
     const ids = { 'session.hash': hash(session), 'chat.turn_id': hash(turn) }
     say(level, action, message, { ...ids, 'event.outcome': outcome, 'event.reason': reason, ...duration(tookMs) })
   },
+  helpGiven: ({ session, turn, reason, tookMs }) =>
+    say('debug', 'turn.help_given', 'A question was given other help than an answer.', {
+      'session.hash': hash(session),
+      'chat.turn_id': hash(turn),
+      'event.reason': reason,
+      ...duration(tookMs),
+    }),
   turnFenced: (turn) =>
     say('warn', 'turn.fenced', 'A newer owner has this turn; nothing more was written.', { 'chat.turn_id': hash(turn) }),
   agentFailed: ({ turn, kind, cause }) =>

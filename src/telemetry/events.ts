@@ -4,7 +4,7 @@
  * Behind it stand the log lines, and later the metrics, so their names stay in one place. Methods never throw.
  * No method takes text that a person or an agent wrote; ids are hashed before they are written.
  */
-import type { TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
+import type { NoticeReason, TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { SessionId, TurnId } from '../conversation/ids.ts'
 import type { Component, ServiceLevel } from '../service-level/service-level.ts'
 
@@ -68,6 +68,8 @@ export interface Events {
     readonly reason: TurnEndReason | undefined
     readonly tookMs: number
   }): void
+  /** A question was given other help, because the agent cannot answer it or cannot answer it now. */
+  helpGiven(facts: { readonly session: SessionId; readonly turn: TurnId; readonly reason: NoticeReason; readonly tookMs: number }): void
   /** A newer owner has the turn; this process wrote nothing more. */
   turnFenced(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void

@@ -58,7 +58,17 @@ export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
   const agent = options.agent ?? createScriptedAgent()
   const events = createRecordedEvents()
   const settings = { ...DEFAULT_TURN_SETTINGS, storeBackoff: { baseMs: 500, capMs: 2_000 }, ...options.settings }
-  const ports: TurnPorts = { log, agent, clock, chance: () => random.next(), digest, agentRoom: () => 'any', events, settings }
+  const ports: TurnPorts = {
+    log,
+    agent,
+    clock,
+    chance: () => random.next(),
+    digest,
+    agentPresence: () => 'there',
+    fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
+    events,
+    settings,
+  }
 
   const entries = async (session: SessionId): Promise<readonly Entry[]> => {
     const found: Entry[] = []

@@ -28,10 +28,11 @@ export interface WebSocketAgentOptions {
 interface Caller {
   readonly session: string
   readonly user: string
+  readonly traceparent: string | undefined
 }
 
 /** A ping is nobody's. */
-const HEALTH_CHECK: Caller = { session: 'health-check', user: 'health-check' }
+const HEALTH_CHECK: Caller = { session: 'health-check', user: 'health-check', traceparent: undefined }
 
 export class WebSocketAgent implements Agent {
   readonly description: string
@@ -55,7 +56,8 @@ export class WebSocketAgent implements Agent {
     const asked: Envelope = { id: question.messageId, now: this.#options.clock.now() }
     let isOver = false
     const cancel = (): string | undefined => (isOver ? undefined : formatCancel(this.#envelope(), asked.id))
-    using connection = this.#connect({ session: question.session, user: question.visitor }, signal, cancel)
+    const { session, visitor: user, traceparent } = question
+    using connection = this.#connect({ session, user, traceparent }, signal, cancel)
     if (!(await connection.opened())) return
     connection.send(formatQuestion(question, asked))
     let reading = NOTHING_READ
@@ -112,7 +114,8 @@ export class WebSocketAgent implements Agent {
   #connect(caller: Caller, signal: AbortSignal, lastWords: () => string | undefined): AgentConnection {
     const { open, url, apiKey, clock } = this.#options
     const authorization = apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` }
-    const headers = { 'X-Session-ID': caller.session, 'X-User-ID': caller.user, ...authorization }
+    const trace = caller.traceparent === undefined ? {} : { traceparent: caller.traceparent }
+    const headers = { 'X-Session-ID': caller.session, 'X-User-ID': caller.user, ...authorization, ...trace }
     const connection = new AgentConnection({
       open,
       url: filledUrl(url, caller),
@@ -135,5 +138,5 @@ function isPong(text: string, id: string): boolean {
   return inReplyTo === undefined || inReplyTo === id
 }
 
-const filledUrl = (template: string, { session, user }: Caller): string =>
+const filledUrl = (template: string, { session, user }: Pick<Caller, 'session' | 'user'>): string =>
   template.replaceAll('{sessionId}', encodeURIComponent(session)).replaceAll('{userId}', encodeURIComponent(user))

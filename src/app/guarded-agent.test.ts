@@ -22,6 +22,7 @@ const question = (): Question => ({
   text: 'How do I renew?',
   history: [],
   deadlineMs: 120_000,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 })
 
 const SETTINGS = {

@@ -76,14 +76,18 @@ function openStream(context: GatewayContext, request: Request, follow: Follow): 
   if (res.destroyed) close()
   else res.once('close', close)
 
-  const pieces = eventStream(context, { ...follow, signal: over.signal, onPositioned: events.linkResumed.bind(events) })
+  const pieces = eventStream(context, {
+    ...follow,
+    signal: over.signal,
+    onPositioned: (outcome, missed) => events.linkResumed({ outcome, missed }),
+  })
   return Readable.from(orFailed(pieces, context, request), { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
 }
 
 function takePlace(context: GatewayContext, request: Request, session: SessionId): () => void {
   const { admission, events } = context
   const refuse = (reason: 'capacity' | 'rate'): Error => {
-    events.linkRefused(reason)
+    events.linkRefused({ transport: 'sse', reason })
     if (reason === 'rate') return new RateLimitError(RETRY_AFTER_MS)
     return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(RETRY_AFTER_MS / 1000) } })
   }

@@ -11,13 +11,19 @@ import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
 import { answerParserErrors, refuseMissingHost } from './listener.ts'
-import { registerLiveLink, type OpenLink } from './live-link.ts'
+import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
 import { registerVisitors } from './visitor.ts'
+
+declare module '@hapi/hapi' {
+  interface PluginProperties {
+    readonly gateway: { readonly links: LinkGauges }
+  }
+}
 
 const SECRET_CHARS_MIN = 32
 
@@ -55,7 +61,10 @@ export const gateway: Plugin<GatewayOptions> = {
       draining: drainSignal(server),
     }
     registerApi(server, context)
-    registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link))
+    server.expose(
+      'links',
+      registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link)),
+    )
     if (options.pages !== undefined) registerPages(server, context, options.pages)
   },
 }

@@ -123,7 +123,10 @@ async function create(options: GatewayOptions, admission: Admission, { visitor, 
   const { log, events, randomBytes, settings } = options
   assertOnline(options)
   const verdict = admission.createSession(address)
-  if (!verdict.ok) throw new RateLimitError(verdict.retryAfterMs)
+  if (!verdict.ok) {
+    events.sessionRefused('rate')
+    throw new RateLimitError(verdict.retryAfterMs)
+  }
   // Nobody else can come to the same id: it takes our secret and their visitor.
   const ofQuestion = (count: number): Uint8Array =>
     createHmac('sha256', settings.secret).update(`session\n${visitor}\n${question}`).digest().subarray(0, count)
@@ -136,6 +139,7 @@ async function create(options: GatewayOptions, admission: Admission, { visitor, 
     case 'existing':
       return result.session
     case 'too-many':
+      events.sessionRefused('too-many')
       throw new TooManySessionsError()
     case 'taken':
       throw new Error('unreachable gateway-1: a fresh session id was taken')
@@ -146,8 +150,9 @@ async function find(options: GatewayOptions, visitor: VisitorId, id: string): Pr
   assertOnline(options)
   if (!isSessionId(id)) throw new SessionNotFoundError()
   const session = await options.log.findSession(id)
-  if (session?.visitor !== visitor) throw new SessionNotFoundError()
-  return session
+  if (session?.visitor === visitor) return session
+  if (session !== undefined) options.events.accessDenied('session')
+  throw new SessionNotFoundError()
 }
 
 async function read(options: GatewayOptions, visitor: VisitorId, id: string): Promise<OwnConversation> {

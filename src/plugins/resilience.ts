@@ -13,7 +13,7 @@ import type { Clock } from '../resilience/clock.ts'
 import { followBreaker } from '../service-level/breaker-level.ts'
 import { createHealthChecks, type HealthChecks, type HealthSettings } from '../service-level/health-checks.ts'
 import { HYSTERESIS, type Component, type LevelState } from '../service-level/service-level.ts'
-import type { Events } from '../telemetry/events.ts'
+import type { BreakerPosition, Events } from '../telemetry/events.ts'
 
 /** What the plugin tells, one method each. */
 export type ResilienceEvents = Pick<Events, 'breakerChanged' | 'breakerCalled' | 'levelChanged' | 'requestFailed'>
@@ -79,7 +79,7 @@ const everyone = (): boolean => true
 export function createResilience({ clock, events, health: settings }: ResilienceParts): Resilience {
   const health = createHealthChecks({ ...HEALTH, ...settings }, clock)
   const breakers = createBreakerRegistry({ clock })
-  breakers.subscribe((event) => tellBreaker(events, event))
+  breakers.subscribe(breakerTeller(events))
   return { clock, breakers, health, follow: (breaker, component) => followBreaker(breaker, component, { breakers, health }) }
 }
 
@@ -100,27 +100,36 @@ async function startChecks(health: HealthChecks, events: ResilienceEvents): Prom
 
 const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.filter((name) => components[name].status !== 'working')
 
-function tellBreaker(events: ResilienceParts['events'], event: BreakerEvent): void {
-  const { service } = event
-  switch (event.type) {
-    case 'open':
-      return events.breakerChanged({ service, to: 'open', openMs: event.openMs })
-    case 'halfOpen':
-      return events.breakerChanged({ service, to: 'half-open', openMs: undefined })
-    case 'close':
-      return events.breakerChanged({ service, to: 'closed', openMs: undefined })
-    case 'isolate':
-      return events.breakerChanged({ service, to: 'isolated', openMs: undefined })
-    case 'release':
-      return undefined // the last one to let go closes it, which is told as that
-    case 'success':
-      return events.breakerCalled({ service, outcome: 'success', cause: undefined })
-    case 'failure':
-      return events.breakerCalled({ service, outcome: 'failure', cause: event.error })
-    case 'reject':
-      return events.breakerCalled({ service, outcome: 'rejected', cause: undefined })
-    case 'ignored':
-      return undefined // the caller left: nothing was learnt about the service
+function breakerTeller(events: ResilienceParts['events']): (event: BreakerEvent) => void {
+  /** Where each breaker stood; one that has not moved is closed. */
+  const positions = new Map<string, BreakerPosition>()
+  const moved = (service: string, to: BreakerPosition, openMs?: number): void => {
+    const from = positions.get(service) ?? 'closed'
+    positions.set(service, to)
+    events.breakerChanged({ service, from, to, openMs })
+  }
+  return (event) => {
+    const { service } = event
+    switch (event.type) {
+      case 'open':
+        return moved(service, 'open', event.openMs)
+      case 'halfOpen':
+        return moved(service, 'half-open')
+      case 'close':
+        return moved(service, 'closed')
+      case 'isolate':
+        return moved(service, 'isolated')
+      case 'release':
+        return undefined // the last one to let go closes it, which is told as that
+      case 'success':
+        return events.breakerCalled({ service, outcome: 'success', tookMs: event.tookMs, cause: undefined })
+      case 'failure':
+        return events.breakerCalled({ service, outcome: 'failure', tookMs: event.tookMs, cause: event.error })
+      case 'reject':
+        return events.breakerCalled({ service, outcome: 'rejected', tookMs: undefined, cause: undefined })
+      case 'ignored':
+        return undefined // the caller left: nothing was learnt about the service
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import pino from 'pino'
 import { consoleForm } from './console-form.ts'
 
 /** Which part of the service speaks. */
-export type Part = 'app' | 'gateway' | 'turns' | 'agent' | 'conversation-log' | 'service-level' | 'resilience'
+export type Part = 'app' | 'gateway' | 'turns' | 'agent' | 'conversation-log' | 'service-level' | 'resilience' | 'operations'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** Flat, with dotted ECS names. Text that came from outside goes through `clean` first. */

@@ -11,6 +11,7 @@ import type { TurnPorts } from '../turns/turn-driver.ts'
 import { createTurnRunner, type TurnRunner } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import { createFaultyLog, type FaultyLog } from './faulty-log.ts'
+import { createTurnTrace } from '../telemetry/turn-trace.ts'
 import { createRecordedEvents, type RecordedEvents } from './recorded-events.ts'
 import { createScriptedAgent, type ScriptedAgent } from './scripted-agent.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -50,7 +51,17 @@ export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
   const agent = options.agent ?? createScriptedAgent()
   const events = createRecordedEvents()
   const settings = { ...DEFAULT_TURN_SETTINGS, storeBackoff: { baseMs: 500, capMs: 2_000 }, ...options.settings }
-  const ports: TurnPorts = { log, agent, clock, chance: () => random.next(), digest, agentRoom: () => 'any', events, settings }
+  const ports: TurnPorts = {
+    log,
+    agent,
+    clock,
+    chance: () => random.next(),
+    digest,
+    agentRoom: () => 'any',
+    events,
+    settings,
+    traceOf: createTurnTrace('a secret'),
+  }
 
   const entries = async (session: SessionId): Promise<readonly Entry[]> => {
     const found: Entry[] = []

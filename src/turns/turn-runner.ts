@@ -21,9 +21,10 @@ export interface TurnRunner extends AsyncDisposable {
   run(): void
   /**
    * Claims nothing more, gives back what has not started, lets running answers go on for `limitMs` and then gives those back too,
-   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later.
+   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later, with how
+   * many were still running when the time was up.
    */
-  drain(limitMs: number): Promise<void>
+  drain(limitMs: number): Promise<number>
   /** Turns that are being driven. */
   readonly running: number
 }
@@ -34,7 +35,7 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
   const stopping = new AbortController()
   const bell = createBell(options.clock)
   let loops: Promise<unknown> | undefined
-  let drained: Promise<void> | undefined
+  let drained: Promise<number> | undefined
 
   const drive = async (driver: TurnDriver): Promise<void> => {
     drivers.set(driver.turnId, driver)
@@ -58,13 +59,15 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
     await loops
     await Promise.all([...drivers.values()].map((driver) => driver.done))
   }
-  const stop = async (limitMs: number): Promise<void> => {
+  const stop = async (limitMs: number): Promise<number> => {
     stopping.abort()
     for (const driver of drivers.values()) driver.drain()
     if (limitMs > 0) await within(options.clock, limitMs, isQuiet())
+    const left = drivers.size
     for (const driver of drivers.values()) driver.handOver()
     await within(options.clock, HAND_OVER_MAX_MS, isQuiet())
     for (const driver of drivers.values()) driver.abandon()
+    return left
   }
 
   return {
@@ -80,9 +83,9 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
       drained ??= stop(limitMs)
       return drained
     },
-    [Symbol.asyncDispose]() {
+    async [Symbol.asyncDispose]() {
       drained ??= stop(0)
-      return drained
+      await drained
     },
     get running() {
       return drivers.size

@@ -68,7 +68,8 @@ function install() {
     env: { ...process.env, PATH: folders.join(path.delimiter) },
     shell: process.platform === 'win32',
   }
-  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  // What builds and starts is among the development packages, which npm leaves out where NODE_ENV is "production".
+  const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
   const npm = process.env['npm_execpath'] ?? ''
   const node = folders.map((folder) => path.join(folder, 'node')).find((file) => existsSync(file))
   // npm tells its scripts where it is; run by hand, it is on the path.

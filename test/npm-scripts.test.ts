@@ -126,6 +126,11 @@ test('[O2] npm never runs under the Node that it is about to replace', () => {
   expect(readFileSync(seen, 'utf8').split(path.delimiter)).toEqual((process.env['PATH'] ?? '').split(path.delimiter))
 })
 
+test('[O140] a fresh clone gets what builds and starts it, too, where npm would leave that out', () => {
+  pretendInstall()
+  expect(run('scripts/hello.ts').calls).toEqual([expect.stringMatching(/^ci --include=dev( |$)/)])
+})
+
 test('[O3] a failing npm ends in one message that says what to do', () => {
   const { code, err, out } = run()
   expect({ code, out }).toEqual({ code: 1, out: '' })

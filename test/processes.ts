@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url'
 const root = path.resolve(import.meta.dirname, '..')
 
 /** A test that ran out of time never comes to dispose of what it started. */
-const END_WITH_PARENT = pathToFileURL(path.join(root, 'scripts/end-with-parent.mjs')).href
+export const END_WITH_PARENT = pathToFileURL(path.join(root, 'scripts/end-with-parent.mjs')).href
 
 export interface Exit {
   readonly code: number | null
@@ -45,18 +45,76 @@ interface Waiter {
 }
 
 /** Starts `script`, a path in the repository, under this Node with nothing of our own environment but the path. */
-export function startProcess(script: string, options: ProcessOptions = {}): RunningProcess {
-  const child = spawn(process.execPath, ['--import', END_WITH_PARENT, path.join(root, script), ...(options.args ?? [])], {
+export const startProcess = (script: string, { args = [], env, isGroup }: ProcessOptions = {}): RunningProcess =>
+  startProgram(process.execPath, {
+    name: script,
+    args: ['--import', END_WITH_PARENT, path.join(root, script), ...args],
     cwd: root,
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', NODE_ENV: 'test', ...options.env },
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', NODE_ENV: 'test', ...env },
+    isGroup: isGroup === true,
+  })
+
+export interface ProgramOptions {
+  /** What messages call it. */
+  readonly name: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  /** All that it has of an environment. */
+  readonly env: Readonly<Record<string, string>>
+  readonly isGroup?: boolean
+  /** Whom it runs as, where that may be chosen. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
+}
+
+/** Starts any program. One that is not ours outlives a test process that is killed: it must have an end of its own. */
+export function startProgram(command: string, options: ProgramOptions): RunningProcess {
+  const child = spawn(command, options.args, {
+    cwd: options.cwd,
+    env: options.env,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: options.isGroup === true,
+    ...options.user,
   })
   const { pid, stdout, stderr } = child
-  if (pid === undefined || stdout === null || stderr === null) throw new Error(`${script} could not be started`)
+  if (pid === undefined || stdout === null || stderr === null) throw new Error(`${options.name} could not be started`)
+  const { promise: exited, resolve: exit } = Promise.withResolvers<Exit>()
+  const said = listen(stdout, stderr, options.name)
+  // After the last line: 'close' waits for the output as well.
+  child.once('close', (code, signal) => {
+    exit({ code, signal })
+    said.end()
+  })
+  const send = (signal: NodeJS.Signals): void => void process.kill(options.isGroup === true ? -pid : pid, signal)
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
+  return {
+    pid,
+    lines: said.lines,
+    errors: said.errors,
+    exited,
+    signal: send,
+    line: said.line,
+    kill(signal) {
+      if (isRunning()) send(signal)
+      return exited
+    },
+    async [Symbol.asyncDispose]() {
+      if (isRunning()) send('SIGKILL')
+      await exited
+    },
+  }
+}
+
+interface Said extends Pick<RunningProcess, 'lines' | 'errors' | 'line'> {
+  /** No line will come any more. */
+  end(): void
+}
+
+/** Gathers the lines of a process and hands each to whoever waits for one. */
+function listen(stdout: NodeJS.ReadableStream, stderr: NodeJS.ReadableStream, name: string): Said {
   const lines: string[] = []
   const errors: string[] = []
   const waiters = new Set<Waiter>()
+  let hasEnded = false
   const hear = (line: string): void => {
     lines.push(line)
     for (const waiter of waiters) waiter.tell(line)
@@ -66,21 +124,10 @@ export function startProcess(script: string, options: ProcessOptions = {}): Runn
     errors.push(line)
     hear(line)
   })
-  const { promise: exited, resolve: exit } = Promise.withResolvers<Exit>()
-  // After the last line: 'close' waits for the output as well.
-  child.once('close', (code, signal) => {
-    exit({ code, signal })
-    for (const waiter of waiters) waiter.giveUp()
-  })
-  const send = (signal: NodeJS.Signals): void => void process.kill(options.isGroup === true ? -pid : pid, signal)
-  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
   return {
-    pid,
     lines,
     errors,
-    exited,
-    signal: send,
-    line: async (read) => {
+    async line(read) {
       const { promise, resolve, reject } = Promise.withResolvers<NonNullable<ReturnType<typeof read>>>()
       const waiter: Waiter = {
         tell(line) {
@@ -89,20 +136,16 @@ export function startProcess(script: string, options: ProcessOptions = {}): Runn
           waiters.delete(waiter)
           resolve(value)
         },
-        giveUp: () => reject(new Error(`${script} ended without the line that was waited for:\n${lines.join('\n')}`)),
+        giveUp: () => reject(new Error(`${name} ended without the line that was waited for:\n${lines.join('\n')}`)),
       }
       waiters.add(waiter)
       for (const line of lines) waiter.tell(line)
-      if (!isRunning()) void exited.then(waiter.giveUp)
+      if (hasEnded) waiter.giveUp()
       return promise
     },
-    kill(signal) {
-      if (isRunning()) send(signal)
-      return exited
-    },
-    async [Symbol.asyncDispose]() {
-      if (isRunning()) send('SIGKILL')
-      await exited
+    end() {
+      hasEnded = true
+      for (const waiter of waiters) waiter.giveUp()
     },
   }
 }

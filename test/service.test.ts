@@ -1,10 +1,13 @@
 /** The composition itself, in this process: real server, real store in a folder or in memory, an agent held by the test. */
 import { once } from 'node:events'
+import { renameSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { expect, test } from 'vitest'
+import path from 'node:path'
+import { expect, test, vi } from 'vitest'
 import { readConfig, type Environment } from '../src/app/config.ts'
 import { createPorts, type Ports } from '../src/app/ports.ts'
 import { startService } from '../src/app/service.ts'
+import { PROFILE_LOOK_MS } from '../src/conversation/limits.ts'
 import { createMemoryLog } from '../src/conversation-log/memory-log.ts'
 import { ApiClient } from './api-client.ts'
 import { createHeldAgent } from './held-agent.ts'
@@ -90,4 +93,38 @@ test('[O11][O13] nobody’s words and no id in clear are in any log line', async
   const log = lines.join('')
   expect(lines.length).toBeGreaterThan(8)
   for (const secret of [marker, session, question.id, person.cookie ?? 'no cookie']) expect(log).not.toContain(secret)
+})
+
+test('[W31] the running service takes what the service file says, and keeps it when the file goes wrong', async () => {
+  using folder = temporaryFolder()
+  const file = path.join(folder.path, 'service.yaml')
+  writeFileSync(file, 'name: Ask about permits')
+  const { lines, ports } = recordingPorts()
+  // Looks come a hundred times as often as they do for people.
+  const schedule: Ports['clock']['schedule'] = (ms, then) => ports.clock.schedule(ms === PROFILE_LOOK_MS ? ms / 100 : ms, then)
+  const changed: Ports = { ...ports, clock: { ...ports.clock, schedule } }
+  await using service = await startService(configOf({ DATA_DIR: folder.path, SERVICE_FILE: file }), changed, '1.2.3')
+  const title = async (): Promise<string> => /<title>([^<]*)</.exec(await (await fetch(service.url)).text())?.[1] ?? ''
+  const told = (): readonly string[] => lines.filter((line) => line.includes('"profile.'))
+  const titles = [await title()]
+  for (const [count, text] of ['name: Ask about fish', 'nmae: Ask about fish'].entries()) {
+    // In one step, so that no look finds half of it.
+    writeFileSync(`${file}.new`, text)
+    renameSync(`${file}.new`, file)
+    await vi.waitUntil(() => told().length > count, { timeout: 30_000 })
+    titles.push(await title())
+  }
+  expect(titles).toEqual(['Ask about permits', 'Ask about fish', 'Ask about fish'])
+  expect(told().map((line) => JSON.parse(line)['event.action'])).toEqual(['profile.taken', 'profile.refused'])
+  expect(told()[1]).toContain('line 1: nmae is not known here')
+})
+
+test('[W30] a service file that cannot be used stops the start', async () => {
+  using folder = temporaryFolder()
+  const file = path.join(folder.path, 'service.yaml')
+  writeFileSync(file, 'phase: gamma')
+  const { ports } = recordingPorts()
+  await expect(startService(configOf({ DATA_DIR: folder.path, SERVICE_FILE: file }), ports, '1')).rejects.toThrow(
+    /line 1: phase must be alpha or beta/,
+  )
 })

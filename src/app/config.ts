@@ -41,6 +41,8 @@ export interface Config {
   readonly sessionTtlMs: number
   readonly guidanceDir: string
   readonly serviceName: string
+  /** What the pages say of the service; read again when it changes. */
+  readonly serviceFile: string | undefined
   readonly brand: 'generic' | 'govuk'
   readonly logLevel: LogLevel
   readonly healthIntervalMs: number
@@ -138,6 +140,7 @@ export function readConfig(env: Environment): Config {
     sessionTtlMs: read('SESSION_TTL_HOURS', wholeNumber(1, 24 * 365), 24) * 3_600_000,
     guidanceDir: read('GUIDANCE_DIR', text(4_096), './guidance'),
     serviceName: read('SERVICE_NAME', text(100), 'Ask a question'),
+    serviceFile: read('SERVICE_FILE', text(4_096), undefined),
     brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),

@@ -18,6 +18,8 @@ import { healthRoutes } from '../plugins/health-routes.ts'
 import { resilience } from '../plugins/resilience.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
 import type { ServiceLevel } from '../service-level/service-level.ts'
+import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
+import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import { createEventsLog } from '../telemetry/events-log.ts'
 import type { Events } from '../telemetry/events.ts'
 import { createIdHash } from '../telemetry/id-hash.ts'
@@ -71,12 +73,21 @@ export async function startService(config: Config, ports: Ports, version: string
   const server = await createResilientServer(config, ports, said)
   const { health } = server.resilience
   await using opened = new AsyncDisposableStack()
+  const profile = opened.use(await openProfile(config, ports, said))
   const events = withPokes(said, health)
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
   const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events }))
   const room = (): AgentRoom => agentRoom(server.resilience)
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, agentRoom: room })))
-  await registerGateway(server, config, { ports, log, events, secret, pages, isAway: () => room() === 'none' })
+  await registerGateway(server, config, {
+    ports,
+    log,
+    events,
+    secret,
+    pages,
+    service: () => profile.current,
+    isAway: () => room() === 'none',
+  })
   await server.register({
     plugin: healthRoutes,
     options: { phase: () => state.phase, isReadyWhenOffline: config.isReadyWhenOffline },
@@ -118,6 +129,13 @@ function createEvents(config: Config, ports: Ports, { secret, version }: { reado
     log,
     createIdHash(secret, () => ports.clock.now()),
   )
+}
+
+/** What the pages say of the service: what the team's file says now, or nothing but its name. */
+async function openProfile({ serviceFile: path, serviceName: name }: Config, { clock }: Ports, events: Events): Promise<ProfileFile> {
+  if (path === undefined) return { current: plainProfile(name), [Symbol.dispose]: () => undefined }
+  const told = { onTaken: () => events.profileTaken(), onRefused: (cause: Error) => events.profileRefused(cause) }
+  return openProfileFile({ path, name, clock, ...told })
 }
 
 /** hapi on our own listener, with breakers and health checks, and without any route yet. */
@@ -193,15 +211,16 @@ interface GatewayParts {
   readonly events: Events
   readonly secret: string
   readonly pages: PagesOptions
+  readonly service: () => ServiceProfile
   readonly isAway: () => boolean
 }
 
-async function registerGateway(server: Server, config: Config, { ports, log, events, secret, pages, isAway }: GatewayParts): Promise<void> {
+async function registerGateway(server: Server, config: Config, parts: GatewayParts): Promise<void> {
+  const { ports, log, events, secret, pages, service, isAway } = parts
   const { health } = server.resilience
   const settings: GatewaySettings = {
     secret,
     publicOrigin: config.publicOrigin,
-    serviceName: config.serviceName,
     brand: config.brand,
     isProduction: config.environment === 'production',
     sessionTtlMs: config.sessionTtlMs,
@@ -217,6 +236,7 @@ async function registerGateway(server: Server, config: Config, { ports, log, eve
           if (event.type === 'level') listener()
         }),
       isAgentAway: isAway,
+      service,
       clock: ports.clock,
       chance: ports.chance,
       randomBytes: ports.randomBytes,

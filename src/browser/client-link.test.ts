@@ -286,7 +286,8 @@ describe('questions', () => {
   })
   test('[K8] that stand before the first item of a snapshot are shown by it', () => {
     const play = open({ durability: 'replicated' }).on(ask(1)).hears(accepted(1, 6))
-    const item = { kind: 'notice', seq: 40, at: 0, topic: 'restored', inReplyTo: undefined, text: '' } as const
+    const about = { topic: 'fallback', turnId: TURN, inReplyTo: messageIdOf(9), reason: 'agent-error' } as const
+    const item = { kind: 'notice', seq: 40, at: 0, ...about, text: '' } as const
     play
       .closes()
       .comesBack()

@@ -1,6 +1,7 @@
 /**
  * What every adapter of the conversation log must do: the rules [L1] to [L26] and [L110] to [L113] of SPEC §3.
  */
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Cursor } from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
@@ -9,7 +10,22 @@ import { describeQuestionsOfLog } from './questions.contract.ts'
 import { describeSessionsOfLog } from './sessions.contract.ts'
 import { describeTallyOfLog } from './tally.contract.ts'
 import { describeTurnsOfLog } from './turns.contract.ts'
-import { answer, createBell, createWorld, cursorAt, expectAccepted, expectEntries, queued, TTL_MS, type OpenLog } from './world.contract.ts'
+import {
+  answer,
+  createBell,
+  createWorld,
+  cursorAt,
+  expectAccepted,
+  expectEntries,
+  LEASE_MS,
+  part,
+  started,
+  told,
+  TTL_MS,
+  type OpenLog,
+} from './world.contract.ts'
+
+const SHA256_OF_NOTHING = createHash('sha256').update('').digest('hex')
 
 /** Runs the contract. `open` gives an empty log each time; the suite closes it. */
 export function describeConversationLog(name: string, open: OpenLog): void {
@@ -95,9 +111,9 @@ function describeRest(open: OpenLog): void {
     const { log } = world
     const id = await world.begin()
     const [one, two] = [await world.ask(id), await world.ask(id)]
+    const claim = await world.claimOne()
     expect(await log.stop(id, one.turnId)).toEqual({ type: 'requested' })
     expect(await log.stop(id, one.turnId)).toEqual({ type: 'already' })
-    const claim = await world.claimOne()
     await log.write(claim, answer(claim))
     const next = await world.claimOne()
     await log.write(next, answer(next))
@@ -106,6 +122,48 @@ function describeRest(open: OpenLog): void {
     expect(await log.stop(await world.begin(), one.turnId)).toEqual({ type: 'gone' })
     const stops = (await world.entries(id)).filter(({ kind }) => kind === 'stop-requested')
     expect(stops).toMatchObject([{ seq: 3, turnId: one.turnId }])
+  })
+
+  test('[T50] a turn that nobody holds and that has shown nothing ends with the wish to stop it', async () => {
+    await using world = await createWorld(open)
+    const { log, clock } = world
+    const id = await world.begin()
+    const [session, work] = [createBell(), createBell()]
+    const askedAt = clock.now()
+    const [one, two, three] = [await world.ask(id), await world.ask(id), await world.ask(id)]
+    log.onAppend(id, session.bell)
+    log.onWork(work.bell)
+    clock.advanceSync(10)
+    // The second is nobody's as long as the first one runs; the first was begun by an owner that is gone, and has shown nothing.
+    const claim = await world.claimOne('gone')
+    await log.write(claim, [started(claim)])
+    expect(await log.stop(id, two.turnId)).toEqual({ type: 'stopped', askedAt })
+    expect([session.count(), work.count()]).toEqual([2, 1])
+    clock.advanceSync(LEASE_MS)
+    expect(await log.stop(id, one.turnId)).toEqual({ type: 'stopped', askedAt })
+    expect(await log.stop(id, one.turnId)).toEqual({ type: 'already' })
+    expect(await log.write(claim, [part(claim, 'Late')])).toEqual({ type: 'fenced' })
+    expect((await world.claimOne()).turnId).toBe(three.turnId)
+    const end = { kind: 'turn-ended', outcome: 'stopped', reason: 'asked-to-stop', parts: 0, chars: 0, sha256: SHA256_OF_NOTHING }
+    expect((await world.entries(id)).slice(4)).toMatchObject([
+      { kind: 'stop-requested', turnId: two.turnId },
+      { ...end, turnId: two.turnId, attempt: 0 },
+      { kind: 'stop-requested', turnId: one.turnId },
+      { ...end, turnId: one.turnId, attempt: 1 },
+    ])
+    expect((await log.tally()).ended).toMatchObject({ cancelled: 1, stopped: 1 })
+  })
+
+  test('[T50] a turn that has shown text is ended by its owner, or by the next', async () => {
+    await using world = await createWorld(open)
+    const { log } = world
+    const id = await world.begin()
+    const { turnId } = await world.ask(id)
+    const claim = await world.claimOne()
+    await log.write(claim, [started(claim), part(claim, 'Well, ')])
+    await log.release(claim)
+    expect(await log.stop(id, turnId)).toEqual({ type: 'requested' })
+    expect((await world.claimOne()).turnId).toBe(turnId)
   })
 
   test('[L23] listeners of a session ring after what is appended to it, and can then read it', async () => {
@@ -130,7 +188,7 @@ function describeRest(open: OpenLog): void {
     await log.stop(id, turnId)
     await log.stop(id, turnId)
     expect(bell.count()).toBe(2)
-    await log.write(claim, [queued(question.messageId)])
+    await log.write(claim, [told(claim, question.messageId)])
     expect(bell.count()).toBe(3)
     await log.deleteSession(id)
     expect([bell.count(), elsewhere.count(), reads.length]).toEqual([4, 0, 1])

@@ -69,7 +69,10 @@ export type AskResult =
   | { readonly type: 'gone' }
 
 export type StopResult =
+  /** Whoever holds the turn ends it. */
   | { readonly type: 'requested' }
+  /** Nobody held it and it had shown nothing: it has ended. `askedAt` is when its question was appended, milliseconds since the epoch. */
+  | { readonly type: 'stopped'; readonly askedAt: number }
   /** Asked before, or the turn had ended: nothing was appended. */
   | { readonly type: 'already' }
   | { readonly type: 'gone' }
@@ -156,7 +159,7 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** Appends a question and opens its turn, atomically. */
   ask(session: SessionId, question: NewQuestion): Promise<AskResult>
-  /** Appends the wish that a turn stop. The turn runner ends it. */
+  /** Appends the wish that a turn stop. A turn that nobody holds and that has shown nothing ends in the same step; any other is ended by the turn runner. */
   stop(session: SessionId, turnId: TurnId): Promise<StopResult>
   /** The last number the device had accepted in this session, 0 for none. */
   lastNumber(session: SessionId, device: DeviceId): Promise<number>
@@ -171,6 +174,11 @@ export interface ConversationLog extends AsyncDisposable {
 
   /** Claims up to `limit` open turns that nobody holds: each session's oldest, oldest first over all sessions. */
   claim(owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]>
+  /**
+   * Claims up to `limit` open turns that nobody holds and whose question has been given no other help, oldest first, wherever they
+   * stand in their session: to give it, and then to release them.
+   */
+  claimUntold(owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]>
   /** Extends a claim; `false` when it is no longer held. One whose lease ran out is held until somebody else claims the turn. */
   renew(claim: Claim, leaseMs: number): Promise<boolean>
   /** Gives a claim back unended, so that another owner may take it at once. */

@@ -8,7 +8,7 @@ import type { Head } from '../conversation/conversation.ts'
 import type { Entry, EntryBody, MessageBody, TurnBody } from '../conversation/entry.ts'
 import { SERVER_DEVICE, type Cursor, type EntryId, type LogId, type MessageId, type TurnId } from '../conversation/ids.ts'
 import { ANSWER_PART_CHARS_MAX, OPEN_TURNS_MAX, READ_ENTRIES_MAX, SESSION_ENTRIES_MAX, WRITE_ENTRIES_MAX } from '../conversation/limits.ts'
-import type { AskResult, NewQuestion } from './conversation-log.ts'
+import type { AskResult, NewQuestion, StopResult } from './conversation-log.ts'
 
 export type MessageEntry = Entry & { readonly kind: 'message' }
 
@@ -35,6 +35,8 @@ export interface OpenTurn {
   /** The newest attempt's text was announced as cut off. */
   readonly isSuperseded: boolean
   readonly isStopping: boolean
+  /** Its question has been given other help. */
+  readonly isTold: boolean
   /** Of the newest claim, 0 when there was none. */
   readonly fence: number
   /** `undefined` once given back. A lease that has run out is still its owner's until somebody else claims the turn. */
@@ -105,17 +107,50 @@ export const openTurn = (message: EarlierMessage): OpenTurn => ({
   chars: 0,
   isSuperseded: false,
   isStopping: false,
+  isTold: false,
   fence: 0,
   lease: undefined,
 })
 
-export type StopDecision = { readonly type: 'append'; readonly turn: OpenTurn } | { readonly type: 'already' } | { readonly type: 'gone' }
+export type StopDecision =
+  | {
+      readonly type: 'append'
+      readonly bodies: readonly EntryBody[]
+      /** What the turn has become, `undefined` when it has ended. */
+      readonly turn: OpenTurn | undefined
+      readonly result: StopResult
+    }
+  | { readonly type: 'already' }
+  | { readonly type: 'gone' }
 
-/** Whether the wish to stop is appended. `undefined`: the session never had such a turn. */
-export function decideStop(turn: OpenTurn | 'ended' | undefined): StopDecision {
+/** SHA-256 of no text. */
+const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+
+/**
+ * What the wish to stop does: a turn that somebody holds is for its owner to end, as is one that has shown text; any other ends with it,
+ * so that nobody has to wait until a question comes up that they do not want answered. `undefined`: the session never had such a turn.
+ *
+ * @param now - on the clock of `Lease.until`
+ */
+export function decideStop(turn: OpenTurn | 'ended' | undefined, now: number): StopDecision {
   if (turn === undefined) return { type: 'gone' }
   if (turn === 'ended' || turn.isStopping) return { type: 'already' }
-  return { type: 'append', turn: { ...turn, isStopping: true } }
+  const { turnId, attempt, parts, chars, askedAt } = turn
+  const wish: EntryBody = { kind: 'stop-requested', turnId }
+  if (isHeld(turn, now) || chars > 0) {
+    return { type: 'append', bodies: [wish], turn: { ...turn, isStopping: true }, result: { type: 'requested' } }
+  }
+  const end: EntryBody = {
+    kind: 'turn-ended',
+    turnId,
+    attempt,
+    outcome: 'stopped',
+    reason: 'asked-to-stop',
+    parts,
+    chars,
+    sha256: SHA256_OF_NOTHING,
+  }
+  return { type: 'append', bodies: [wish, end], turn: undefined, result: { type: 'stopped', askedAt } }
 }
 
 /** `undefined` when the cursor is not on this log, otherwise the `seq` after which to read. `idAt` is the log's id at the cursor's `seq`. */
@@ -141,7 +176,7 @@ export interface LeaseTerms {
 }
 
 /** Whether somebody holds the turn now. */
-const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
+export const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
 
 /** The claimed turn under a fence newer than any of its session, or `undefined` while somebody holds it. */
 export function decideClaim(turn: OpenTurn, lastFence: number, terms: LeaseTerms): OpenTurn | undefined {
@@ -175,15 +210,27 @@ export type WriteDecision =
 export function decideWrite(turn: OpenTurn | undefined, fence: number, bodies: readonly TurnBody[]): WriteDecision {
   if (turn === undefined || leaseUnder(turn, fence) === undefined) return { type: 'fenced' }
   if (bodies.length > WRITE_ENTRIES_MAX) throw new RangeError(`one write takes at most ${WRITE_ENTRIES_MAX} entries`)
+  checkNotices(turn, bodies)
   let now: OpenTurn | undefined = turn
   for (const body of bodies) now = afterBody(now, body)
   return { type: 'append', turn: now }
 }
 
+/** A question is given other help once, by the owner of its turn, who may do so in the write that ends it. */
+function checkNotices(turn: OpenTurn, bodies: readonly TurnBody[]): void {
+  let { isTold } = turn
+  for (const body of bodies) {
+    if (body.kind !== 'notice') continue
+    check(body.turnId === turn.turnId && body.inReplyTo === turn.messageId, body, 'it is about the question of its claim')
+    check(!isTold, body, 'a question has one')
+    isTold = true
+  }
+}
+
 const leaseUnder = (turn: OpenTurn | undefined, fence: number): Lease | undefined => (turn?.fence === fence ? turn.lease : undefined)
 
 function afterBody(turn: OpenTurn | undefined, body: TurnBody): OpenTurn | undefined {
-  if (body.kind === 'notice') return turn
+  if (body.kind === 'notice') return turn === undefined ? undefined : { ...turn, isTold: true }
   if (turn === undefined) throw new RangeError(`${body.kind} after the end of its turn`)
   if (body.turnId !== turn.turnId) throw new RangeError(`${body.kind} is of another turn`)
   switch (body.kind) {

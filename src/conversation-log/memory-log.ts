@@ -16,7 +16,7 @@ import {
   type VisitorId,
 } from '../conversation/ids.ts'
 import { SESSIONS_PER_VISITOR_MAX } from '../conversation/limits.ts'
-import type { TurnBody } from '../conversation/entry.ts'
+import type { EntryBody, TurnBody } from '../conversation/entry.ts'
 import type {
   AskResult,
   Claim,
@@ -41,6 +41,8 @@ import {
   decideRenew,
   decideStop,
   decideWrite,
+  isHeld,
+  type LeaseTerms,
   type OpenTurn,
 } from './log-decisions.ts'
 import { audit, EMPTY_LEDGER, endOf, withAccepted, withEnded, type Ledger } from './ledger.ts'
@@ -136,10 +138,11 @@ export class MemoryStore implements SyncLog {
   stop(id: SessionId, turnId: TurnId): StopResult {
     const record = this.#live(id)
     if (record === undefined) return { type: 'gone' }
-    const decision = decideStop(findTurn(record, turnId))
+    const decision = decideStop(findTurn(record, turnId), this.#ports.leaseNow())
     if (decision.type !== 'append') return decision
-    this.#save(withTurn(append(record, [{ kind: 'stop-requested', turnId }], this.#means()), turnId, decision.turn))
-    return { type: 'requested' }
+    this.#save(withTurn(append(record, decision.bodies, this.#means()), turnId, decision.turn))
+    this.#countEnds(decision.bodies)
+    return decision.result
   }
 
   lastNumber(id: SessionId, device: DeviceId): number {
@@ -159,20 +162,11 @@ export class MemoryStore implements SyncLog {
   }
 
   claim(owner: string, leaseMs: number, limit: number): readonly Claim[] {
-    const terms = { owner, now: this.#ports.leaseNow(), leaseMs }
-    const claimable = [...this.#sessions.keys()].flatMap((id) => {
-      const record = this.#live(id)
-      const [oldest] = record?.openTurns ?? []
-      if (record === undefined || oldest === undefined) return []
-      const turn = decideClaim(oldest.turn, record.fence, terms)
-      return turn === undefined ? [] : [{ record, place: oldest.place, turn }]
-    })
-    const chosen = claimable.toSorted((a, b) => a.place - b.place).slice(0, countOf(limit))
-    return chosen.map(({ record, turn }) => {
-      this.#save({ ...withTurn(record, turn.turnId, turn), fence: turn.fence })
-      const { id, visitor } = record.session
-      return { session: id, visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }
-    })
+    return this.#claim(({ openTurns }) => openTurns.slice(0, 1), { owner, leaseMs, limit })
+  }
+
+  claimUntold(owner: string, leaseMs: number, limit: number): readonly Claim[] {
+    return this.#claim(({ openTurns }) => openTurns.filter(({ turn }) => !turn.isTold), { owner, leaseMs, limit })
   }
 
   renew(claim: Claim, leaseMs: number): boolean {
@@ -196,7 +190,7 @@ export class MemoryStore implements SyncLog {
     const longer = append(record, bodies, this.#means())
     if (longer.head === undefined) throw new LogError('corrupt', 'M2: a session with a turn has no entries')
     this.#save(withTurn(longer, claim.turnId, decision.turn))
-    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger = withEnded(this.#ledger, endOf(body), 1)
+    this.#countEnds(bodies)
     return { type: 'written', head: longer.head }
   }
 
@@ -254,6 +248,31 @@ export class MemoryStore implements SyncLog {
   #erase(id: SessionId, end: QuestionEnd): void {
     this.#ledger = withEnded(this.#ledger, end, this.#sessions.get(id)?.openTurns.length ?? 0)
     this.#sessions.delete(id)
+  }
+
+  /** Claims the oldest of the turns that `from` picks of each session. */
+  #claim(
+    from: (record: SessionRecord) => SessionRecord['openTurns'],
+    { limit, ...terms }: Omit<LeaseTerms, 'now'> & { readonly limit: number },
+  ): readonly Claim[] {
+    const now = this.#ports.leaseNow()
+    const placed = [...this.#sessions.keys()].flatMap((id) => {
+      const record = this.#live(id)
+      return record === undefined ? [] : from(record).map((each) => ({ id, ...each }))
+    })
+    const free = placed.filter(({ turn }) => !isHeld(turn, now)).toSorted((a, b) => a.place - b.place)
+    return free.slice(0, countOf(limit)).flatMap(({ id, turn: before }) => {
+      // Looked up again: each claim moves its session's fence on.
+      const record = this.#live(id)
+      const turn = record === undefined ? undefined : decideClaim(before, record.fence, { ...terms, now })
+      if (record === undefined || turn === undefined) return []
+      this.#save({ ...withTurn(record, turn.turnId, turn), fence: turn.fence })
+      return [{ session: id, visitor: record.session.visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }]
+    })
+  }
+
+  #countEnds(bodies: readonly EntryBody[]): void {
+    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger = withEnded(this.#ledger, endOf(body), 1)
   }
 
   #save(record: SessionRecord): void {

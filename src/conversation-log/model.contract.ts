@@ -16,11 +16,11 @@ import {
   ended,
   LEASE_MS,
   part,
-  queued,
   randomBytes,
   readAll,
   started,
   superseded,
+  told,
   TTL_MS,
   type OpenLog,
   type World,
@@ -52,6 +52,7 @@ const step = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('read' as const), session: small, cursor: fc.nat(20), limit: fc.integer({ min: 0, max: 5 }) }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('claim' as const), limit: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('claim untold' as const), limit: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('renew' as const), claim: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), claim: fc.nat(4) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('write' as const), claim: fc.nat(4), plan: writePlan }) },
@@ -79,6 +80,7 @@ const MUST_HAPPEN = [
   'ask order',
   'ask gone',
   'stop requested',
+  'stop stopped',
   'stop already',
   'stop gone',
   'read entries',
@@ -87,6 +89,8 @@ const MUST_HAPPEN = [
   'read refused',
   'claim some',
   'claim none',
+  'claim untold some',
+  'claim untold none',
   'renew true',
   'renew false',
   'write written',
@@ -233,8 +237,10 @@ async function answerTo(side: Side, cast: Cast, each: Step): Promise<unknown> {
       // What is settled differs by what the stores survive [L15], not by what they hold.
       return read.type === 'gone' ? read : { ...read, settled: undefined }
     }
-    case 'claim': {
-      const claims = await log.claim('owner', LEASE_MS, each.limit)
+    case 'claim':
+    case 'claim untold': {
+      const terms = ['owner', LEASE_MS, each.limit] as const
+      const claims = each.do === 'claim' ? await log.claim(...terms) : await log.claimUntold(...terms)
       side.claims.push(...claims)
       return claims
     }
@@ -319,7 +325,7 @@ function compose(
         progress = { attempt: attempt + 1, parts: 0, chars: 0, isSuperseded: false }
         return started(claim, attempt + 1)
       case 'notice':
-        return queued(pick(cast.messages, 0))
+        return told(claim, pick(cast.messages, 0))
       case 'foreign':
         return ended({ ...claim, turnId: side.turns[0] ?? claim.turnId }, { attempt, parts, chars })
     }

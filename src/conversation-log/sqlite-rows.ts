@@ -47,6 +47,7 @@ export const turnIn = (row: Row): OpenTurn => ({
   chars: numberIn(row, 'chars'),
   isSuperseded: numberIn(row, 'is_superseded') === 1,
   isStopping: numberIn(row, 'is_stopping') === 1,
+  isTold: numberIn(row, 'is_told') === 1,
   fence: numberIn(row, 'turn_fence'),
   lease: row['owner'] === null ? undefined : { owner: textIn(row, 'owner'), until: numberIn(row, 'lease_until') },
 })

@@ -4,7 +4,9 @@ import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
 import { SqliteLedger } from './sqlite-ledger.ts'
+import { SqliteStore } from './sqlite-store.ts'
 import { isSafeSqlite, openDatabase, SCHEMA_VERSION } from './sqlite-schema.ts'
+import { randomBytes } from './world.contract.ts'
 
 function newFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'sqlite-schema-'))
@@ -68,6 +70,20 @@ test('[L114] a file of schema 1 is brought up to date, counted once from its ent
       tally: expect.objectContaining({ accepted: 9, ended: counted, waiting: 2, unstarted: 1, sessions: 2, lost: 0, found: 0 }),
     })
   }
+})
+
+test('[L114][T51] questions that wait in a file of an earlier schema were given no other help yet', () => {
+  const file = path.join(newFolder(), 'log.db')
+  withDatabase(
+    () => new DatabaseSync(file),
+    (db) => db.exec(readFileSync(path.join(import.meta.dirname, 'sqlite-schema-1.sql'), 'utf8')),
+  )
+  const ports = { now: () => 0, leaseNow: () => 0, random: randomBytes(3) }
+  const claims = withDatabase(
+    () => openDatabase(file),
+    (db) => new SqliteStore(db, file, ports).claimUntold('telling', 1_000, 9),
+  )
+  expect(claims).toHaveLength(2)
 })
 
 test('[L114] an upgrade that is cut off leaves the file as it was', () => {

@@ -8,12 +8,15 @@ import { LogError } from './log-error.ts'
 import { cannotOpen, isBusy, isNotDatabase, toLogError } from './sqlite-errors.ts'
 
 /** Raised with every change of the tables; a file with a higher one was written by a newer version. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 /** "GChF": marks the file as ours (sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x47_43_68_46
 
 /** Earlier versions can corrupt a write-ahead log (sqlite.org/wal.html#walresetbug). */
 const SQLITE_VERSION_MIN = [3, 51, 3] as const
+
+/** Finds the open turns whose questions have not been given other help. */
+const UNTOLD = 'CREATE INDEX turn_untold ON turn (id) WHERE is_open = 1 AND is_told = 0;'
 
 /*
  * Entries are appended to a rowid table: a key of (session, seq) would store them in key order and dirty a page for each
@@ -66,6 +69,7 @@ const SCHEMA = `
     chars INTEGER NOT NULL,
     is_superseded INTEGER NOT NULL,
     is_stopping INTEGER NOT NULL,
+    is_told INTEGER NOT NULL,
     fence INTEGER NOT NULL,
     owner TEXT,
     lease_until REAL
@@ -73,6 +77,7 @@ const SCHEMA = `
   CREATE UNIQUE INDEX turn_session ON turn (session, turn_id);
   CREATE INDEX turn_open ON turn (id) WHERE is_open = 1;
   CREATE INDEX turn_open_of_session ON turn (session, id) WHERE is_open = 1;
+  ${UNTOLD}
 
   CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
   INSERT INTO probe VALUES (1, 0);
@@ -96,7 +101,10 @@ const LEDGER = `
 `
 
 /** How a file of each earlier version becomes one of the next. */
-const UPGRADES: ReadonlyMap<number, string> = new Map([[1, LEDGER]])
+const UPGRADES: ReadonlyMap<number, string> = new Map([
+  [1, LEDGER],
+  [2, `ALTER TABLE turn ADD COLUMN is_told INTEGER NOT NULL DEFAULT 0; ${UNTOLD}`],
+])
 
 /**
  * Opens the file, makes it when there is none, and takes it for this process alone until `close` or the process's end.

@@ -48,6 +48,7 @@ import {
   linkEntries,
   openTurn,
   type EarlierMessage,
+  type LeaseTerms,
   type OpenTurn,
 } from './log-decisions.ts'
 import { LogError } from './log-error.ts'
@@ -69,7 +70,7 @@ interface StoredTurn {
 }
 
 const TURN = `turn.id AS turn_key, turn.turn_id, turn.message_id, turn.asked_at, turn.is_open, turn.attempt, turn.parts, turn.chars,
-  turn.is_superseded, turn.is_stopping, turn.fence AS turn_fence, turn.owner, turn.lease_until`
+  turn.is_superseded, turn.is_stopping, turn.is_told, turn.fence AS turn_fence, turn.owner, turn.lease_until`
 
 /** Every statement, prepared once. `?1` is the time or the session's key wherever there is one. */
 const STATEMENTS = {
@@ -95,14 +96,17 @@ const STATEMENTS = {
   openTurns: 'SELECT count(*) AS open_turns FROM turn WHERE session = ? AND is_open = 1',
   turn: `SELECT session.*, ${TURN} FROM session JOIN turn ON turn.session = session.id
     WHERE session.expires_at > ?1 AND session.session_id = ?2 AND turn.turn_id = ?3`,
-  insertTurn: `INSERT INTO turn (session, turn_id, message_id, asked_at, is_open, attempt, parts, chars, is_superseded, is_stopping, fence)
-    VALUES (?, ?, ?, ?, 1, 0, 0, 0, 0, 0, 0)`,
-  saveTurn: `UPDATE turn SET attempt = ?2, parts = ?3, chars = ?4, is_superseded = ?5, is_stopping = ?6, fence = ?7, owner = ?8, lease_until = ?9
-    WHERE id = ?1`,
+  insertTurn: `INSERT INTO turn (session, turn_id, message_id, asked_at, is_open, attempt, parts, chars, is_superseded, is_stopping, is_told, fence)
+    VALUES (?, ?, ?, ?, 1, 0, 0, 0, 0, 0, 0, 0)`,
+  saveTurn: `UPDATE turn SET attempt = ?2, parts = ?3, chars = ?4, is_superseded = ?5, is_stopping = ?6, is_told = ?7, fence = ?8,
+    owner = ?9, lease_until = ?10 WHERE id = ?1`,
   endTurn: 'UPDATE turn SET is_open = 0, owner = NULL, lease_until = NULL WHERE id = ?',
   claimable: `SELECT session.*, ${TURN} FROM turn JOIN session ON session.id = turn.session
     WHERE turn.is_open = 1 AND (turn.owner IS NULL OR turn.lease_until <= ?2) AND session.expires_at > ?1
       AND NOT EXISTS (SELECT 1 FROM turn AS older WHERE older.session = turn.session AND older.is_open = 1 AND older.id < turn.id)
+    ORDER BY turn.id LIMIT ?3`,
+  untold: `SELECT session.*, ${TURN} FROM turn JOIN session ON session.id = turn.session
+    WHERE turn.is_open = 1 AND turn.is_told = 0 AND (turn.owner IS NULL OR turn.lease_until <= ?2) AND session.expires_at > ?1
     ORDER BY turn.id LIMIT ?3`,
 
   probe: 'UPDATE probe SET value = value + 1 RETURNING value',
@@ -187,13 +191,13 @@ export class SqliteStore implements SyncLog {
 
   stop(id: SessionId, turnId: TurnId): StopResult {
     const found = this.#turn(id, turnId)
-    const decision = decideStop(found?.turn)
+    const decision = decideStop(found?.turn, this.#ports.leaseNow())
     if (found === undefined) return { type: 'gone' }
     if (decision.type !== 'append') return decision
     const { key } = found.stored
-    this.#append(key, this.#head(key), [{ kind: 'stop-requested', turnId }])
-    this.#saveTurn(found.key, decision.turn)
-    return { type: 'requested' }
+    this.#append(key, this.#head(key), decision.bodies)
+    this.#saveTurnAfter(decision.bodies, found.key, decision.turn)
+    return decision.result
   }
 
   lastNumber(id: SessionId, device: DeviceId): number {
@@ -221,15 +225,11 @@ export class SqliteStore implements SyncLog {
   }
 
   claim(owner: string, leaseMs: number, limit: number): readonly Claim[] {
-    const now = this.#ports.leaseNow()
-    return this.#all('claimable', this.#ports.now(), now, countOf(limit)).flatMap((row) => {
-      const { key, session, fence } = storedSession(row)
-      const turn = decideClaim(turnIn(row), fence, { owner, now, leaseMs })
-      if (turn === undefined) return []
-      this.#run('setFence', key, turn.fence)
-      this.#saveTurn(numberIn(row, 'turn_key'), turn)
-      return [{ session: session.id, visitor: session.visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }]
-    })
+    return this.#claim('claimable', { owner, leaseMs, limit })
+  }
+
+  claimUntold(owner: string, leaseMs: number, limit: number): readonly Claim[] {
+    return this.#claim('untold', { owner, leaseMs, limit })
   }
 
   renew(claim: Claim, leaseMs: number): boolean {
@@ -254,9 +254,7 @@ export class SqliteStore implements SyncLog {
     if (before === undefined) throw new LogError('corrupt', 'S2: a session with a turn has no entries')
     if (bodies.length === 0) return { type: 'written', head: before }
     const { head } = this.#append(found.stored.key, before, bodies)
-    if (decision.turn === undefined) this.#run('endTurn', found.key)
-    else this.#saveTurn(found.key, decision.turn)
-    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger.ended(endOf(body), 1)
+    this.#saveTurnAfter(bodies, found.key, decision.turn)
     return { type: 'written', head: { seq: head.seq, id: head.id } }
   }
 
@@ -279,6 +277,22 @@ export class SqliteStore implements SyncLog {
     return erased
   }
 
+  /** Claims the turns that the statement finds, oldest first. */
+  #claim(statement: 'claimable' | 'untold', { limit, ...terms }: Omit<LeaseTerms, 'now'> & { readonly limit: number }): readonly Claim[] {
+    const now = this.#ports.leaseNow()
+    // Of the sessions that more than one turn is claimed of: the rows were read before the first claim.
+    const fences = new Map<number, number>()
+    return this.#all(statement, this.#ports.now(), now, countOf(limit)).flatMap((row) => {
+      const { key, session, fence } = storedSession(row)
+      const turn = decideClaim(turnIn(row), fences.get(key) ?? fence, { ...terms, now })
+      if (turn === undefined) return []
+      fences.set(key, turn.fence)
+      this.#run('setFence', key, turn.fence)
+      this.#saveTurn(numberIn(row, 'turn_key'), turn)
+      return [{ session: session.id, visitor: session.visitor, turnId: turn.turnId, fence: turn.fence, askedAt: turn.askedAt }]
+    })
+  }
+
   /** Deletes the session, if there is one; its open questions end with it. */
   #erase(id: SessionId, end: QuestionEnd): void {
     this.#ledger.ended(end, this.#ledger.waitingIn(id))
@@ -298,9 +312,16 @@ export class SqliteStore implements SyncLog {
     return { head: { seq: last.seq, id: last.id }, at }
   }
 
+  /** What `bodies`, just appended, have made of the turn: `undefined` when it has ended. */
+  #saveTurnAfter(bodies: readonly EntryBody[], key: number, turn: OpenTurn | undefined): void {
+    if (turn === undefined) this.#run('endTurn', key)
+    else this.#saveTurn(key, turn)
+    for (const body of bodies) if (body.kind === 'turn-ended') this.#ledger.ended(endOf(body), 1)
+  }
+
   #saveTurn(key: number, turn: OpenTurn): void {
-    const { attempt, parts, chars, isSuperseded, isStopping, fence, lease } = turn
-    const flags = [isSuperseded ? 1 : 0, isStopping ? 1 : 0] as const
+    const { attempt, parts, chars, isSuperseded, isStopping, isTold, fence, lease } = turn
+    const flags = [isSuperseded ? 1 : 0, isStopping ? 1 : 0, isTold ? 1 : 0] as const
     this.#run('saveTurn', key, attempt, parts, chars, ...flags, fence, lease?.owner ?? null, lease?.until ?? null)
   }
 

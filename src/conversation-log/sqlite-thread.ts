@@ -31,9 +31,9 @@ const ID_BYTES = 12
 export function entropyOf(command: LogCommand): number {
   switch (command.name) {
     case 'ask':
+    case 'stop':
       return 2 * ID_BYTES
     case 'createSession':
-    case 'stop':
       return ID_BYTES
     case 'write':
       return command.args[1].length * ID_BYTES
@@ -44,6 +44,7 @@ export function entropyOf(command: LogCommand): number {
     case 'lastNumber':
     case 'read':
     case 'claim':
+    case 'claimUntold':
     case 'renew':
     case 'release':
     case 'probe':

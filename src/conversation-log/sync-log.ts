@@ -81,6 +81,7 @@ export function portOf(options: {
     lastNumber: call('lastNumber'),
     read: call('read'),
     claim: call('claim'),
+    claimUntold: call('claimUntold'),
     renew: call('renew'),
     release: call('release'),
     write: call('write'),
@@ -96,14 +97,14 @@ export function portOf(options: {
  * Which doorbells the command rings, given what it was answered.
  *
  * A deletion rings too, so that followers find the session gone at once; a wish to stop rings for work, because a turn that
- * nobody holds is stopped by claiming it.
+ * nobody holds may have to be stopped by claiming it, and one that has ended lets the next be claimed.
  */
 export function ringsOf(command: LogCommand, result: unknown): Rings {
   switch (command.name) {
     case 'ask':
       return hasType(result, 'accepted') && !result.duplicate ? { session: command.args[0], work: true } : SILENT
     case 'stop':
-      return hasType(result, 'requested') ? { session: command.args[0], work: true } : SILENT
+      return hasType(result, 'requested') || hasType(result, 'stopped') ? { session: command.args[0], work: true } : SILENT
     case 'deleteSession':
       return result === true ? { session: command.args[0], work: false } : SILENT
     case 'release':
@@ -120,6 +121,7 @@ export function ringsOf(command: LogCommand, result: unknown): Rings {
     case 'lastNumber':
     case 'read':
     case 'claim':
+    case 'claimUntold':
     case 'renew':
     case 'probe':
     case 'tally':
@@ -127,7 +129,11 @@ export function ringsOf(command: LogCommand, result: unknown): Rings {
   }
 }
 
-type Typed = { readonly type: 'accepted'; readonly duplicate: boolean } | { readonly type: 'requested' } | { readonly type: 'written' }
+type Typed =
+  | { readonly type: 'accepted'; readonly duplicate: boolean }
+  | { readonly type: 'requested' }
+  | { readonly type: 'stopped' }
+  | { readonly type: 'written' }
 
 function hasType<Type extends Typed['type']>(result: unknown, type: Type): result is Typed & { readonly type: Type } {
   return typeof result === 'object' && result !== null && 'type' in result && result.type === type

@@ -2,23 +2,25 @@
 import { expect, test } from 'vitest'
 import type { TurnBody } from '../conversation/entry.ts'
 import { ANSWER_PART_CHARS_MAX, WRITE_ENTRIES_MAX } from '../conversation/limits.ts'
-import type { Claim } from './conversation-log.ts'
+import type { Claim, NewQuestion } from './conversation-log.ts'
 import {
   answer,
   createWorld,
   ended,
+  expectAccepted,
   expectWritten,
   LEASE_MS,
   part,
-  queued,
   started,
   superseded,
+  told,
   type OpenLog,
   type World,
 } from './world.contract.ts'
 
 export function describeTurnsOfLog(open: OpenLog): void {
   describeClaims(open)
+  describeUntold(open)
   describeFences(open)
   describeWrites(open)
 }
@@ -118,6 +120,45 @@ function describeClaims(open: OpenLog): void {
   })
 }
 
+function describeUntold(open: OpenLog): void {
+  test('[T51] turns whose questions were given no other help are claimed wherever they stand in their session, oldest first', async () => {
+    await using world = await createWorld(open)
+    const { log, clock } = world
+    const [a, b] = [await world.begin(), await world.begin()]
+    const turns = [await world.ask(a), await world.ask(b), await world.ask(a), await world.ask(a)].map(({ turnId }) => turnId)
+    const answering = await log.claim('answering', LEASE_MS, 1)
+    expect(answering.map(({ turnId }) => turnId)).toEqual(turns.slice(0, 1))
+    expect(await log.claimUntold('telling', LEASE_MS, 0)).toEqual([])
+    const claims = [...(await log.claimUntold('telling', LEASE_MS, 2)), ...(await log.claimUntold('other', LEASE_MS, 9))]
+    expect(claims.map(({ turnId }) => turnId)).toEqual(turns.slice(1))
+    expect(new Set([...answering, ...claims].filter(({ session }) => session === a).map(({ fence }) => fence)).size).toBe(3)
+    expect([await log.claim('late', LEASE_MS, 9), await log.claimUntold('late', LEASE_MS, 9)]).toEqual([[], []])
+    clock.advanceSync(LEASE_MS)
+    expect((await log.claimUntold('late', LEASE_MS, 9)).map(({ turnId }) => turnId)).toEqual(turns)
+  })
+
+  test('[T51] a question that was given other help, or has its outcome, is not claimed for that again', async () => {
+    await using world = await createWorld(open)
+    const { log } = world
+    const id = await world.begin()
+    const questions = [world.question(), world.question(), world.question()]
+    for (const question of questions) await log.ask(id, question)
+    const [one, two, three] = (await log.claimUntold('telling', LEASE_MS, 9)) as [Claim, Claim, Claim]
+    const tell = (claim: Claim, index: number): TurnBody => told(claim, questions[index]?.messageId ?? world.question().messageId)
+    expect(await log.write(one, [tell(one, 0)])).toMatchObject({ type: 'written' })
+    await expect(log.write(one, [tell(one, 0)])).rejects.toThrow(RangeError)
+    const end = ended(two, { attempt: 0, outcome: 'failed', reason: 'agent-error' })
+    expect(await log.write(two, [end, tell(two, 1)])).toMatchObject({ type: 'written' })
+    for (const claim of [one, two, three]) await log.release(claim)
+    expect((await log.claimUntold('telling', LEASE_MS, 9)).map(({ turnId }) => turnId)).toEqual([three.turnId])
+    // What was given stays given, whoever takes the turn up.
+    const next = await world.claimOne()
+    expect(next.turnId).toBe(one.turnId)
+    await expect(log.write(next, [tell(next, 0)])).rejects.toThrow(RangeError)
+    expect(await log.write(next, answer(next))).toMatchObject({ type: 'written' })
+  })
+}
+
 function describeFences(open: OpenLog): void {
   test('[L18] fences grow over all turns of a session', async () => {
     await using world = await createWorld(open)
@@ -184,14 +225,15 @@ function describeWrites(open: OpenLog): void {
     await using world = await createWorld(open)
     const { log, clock } = world
     const id = await world.begin()
-    const { cursor } = await world.ask(id)
+    const question = world.question()
+    const { cursor } = expectAccepted(await log.ask(id, question))
     const claim = await world.claimOne()
     const bodies: readonly TurnBody[] = [
       started(claim),
       { ...part(claim, 'Tea \u{1F375}\u0000\u2028'), persona: 'adviser' } as TurnBody,
       part(claim, ' or coffee', 1),
       ended(claim, { outcome: 'interrupted', reason: 'agent-broke-off', parts: 2, chars: 18, sha256: 'ab' }),
-      { kind: 'notice', topic: 'restored', inReplyTo: undefined, text: 'Back.' },
+      told(claim, question.messageId),
     ]
     const head = expectWritten(await log.write(claim, bodies))
     const [, ...written] = await world.entries(id)
@@ -244,7 +286,11 @@ function describeWrites(open: OpenLog): void {
       [ended(claim, { parts: 1, chars: 6, attempt: 0 })],
       [ended(claim, { parts: 1, chars: 6 }), ended(claim, { parts: 1, chars: 6 })],
       [ended(claim, { parts: 1, chars: 6 }), part(claim, 'x', 1)],
-      Array.from({ length: WRITE_ENTRIES_MAX + 1 }, () => queued(messageId)),
+      [told(stranger, messageId)],
+      [told(claim, world.question().messageId)],
+      [told(claim, messageId), told(claim, messageId)],
+      [ended(claim, { parts: 1, chars: 6 }), told(claim, messageId), told(claim, messageId)],
+      Array.from({ length: WRITE_ENTRIES_MAX + 1 }, (_unused, index) => part(claim, 'x', index + 1)),
     ]
     for (const bodies of wrong) await expect(log.write(claim, bodies)).rejects.toThrow(RangeError)
     expect(await world.entries(id)).toEqual(before)
@@ -320,7 +366,7 @@ function describeWrites(open: OpenLog): void {
 }
 
 /** Asks in the session and lets a first owner claim the turn and do nothing. */
-async function askedAndClaimed(world: World, session: Claim['session']): Promise<{ readonly messageId: Parameters<typeof queued>[0] }> {
+async function askedAndClaimed(world: World, session: Claim['session']): Promise<{ readonly messageId: NewQuestion['messageId'] }> {
   const question = world.question()
   await world.log.ask(session, question)
   await world.claimOne('first')

@@ -169,7 +169,14 @@ export const ended = ({ turnId }: Claim, fields: Partial<TurnBody & { kind: 'tur
   ...fields,
 })
 
-export const queued = (inReplyTo: NewQuestion['messageId']): TurnBody => ({ kind: 'notice', topic: 'queued', inReplyTo, text: '' })
+export const told = ({ turnId }: Pick<Claim, 'turnId'>, inReplyTo: NewQuestion['messageId']): TurnBody => ({
+  kind: 'notice',
+  topic: 'fallback',
+  turnId,
+  inReplyTo,
+  reason: 'circuit-breaker-open',
+  text: 'Read this.',
+})
 
 /** A whole short answer. */
 export const answer = (claim: Claim, text = 'Here.'): readonly TurnBody[] => [

@@ -101,15 +101,18 @@ describe('fold', () => {
     ])
   })
 
-  test('[C4] a queued notice marks its question, once', () => {
-    const one = asked()
-    const notice: EntryBody = { kind: 'notice', topic: 'queued', inReplyTo: one.messageId, text: '' }
-    expect(statuses(fold(log(question(one), notice)))).toEqual(['question:queued', 'notice:queued'])
-    expect(statuses(fold(log(question(one), started(one.turnId), notice)))).toEqual([
-      'question:delivered',
-      'answer:streaming',
-      'notice:queued',
+  test('[C4] other help marks a question that waits as queued, also one that waits again, and nothing that has ended', () => {
+    const [one, other] = [asked(), asked()]
+    const { turnId, messageId: inReplyTo } = one
+    const notice: EntryBody = { kind: 'notice', topic: 'fallback', turnId, inReplyTo, reason: 'agent-error', text: '' }
+    expect(statuses(fold(log(question(one), question(other), notice)))).toEqual(['question:queued', 'question:sent', 'notice:fallback'])
+    const again = log(question(one), started(one.turnId), notice, started(one.turnId, 2), ended(one.turnId, 'failed', 2))
+    expect([3, 4, 5].map((count) => statuses(fold(again.slice(0, count))))).toEqual([
+      ['question:queued', 'answer:streaming', 'notice:fallback'],
+      ['question:delivered', 'answer:streaming', 'notice:fallback'],
+      ['question:failed', 'answer:failed', 'notice:fallback'],
     ])
+    expect(statuses(fold(log(question(one), ended(one.turnId, 'failed', 0), notice)))).toEqual(['question:failed', 'notice:fallback'])
   })
 
   test.each([

@@ -4,7 +4,7 @@
  * The live page, a reload, a second tab, the page without JavaScript, the API and the agent's history all use this fold,
  * so they cannot disagree. Items keep the order of the log: an item is placed when its first entry is applied and never moves.
  */
-import type { Entry, NoticeTopic, TurnEndReason, TurnOutcome } from './entry.ts'
+import type { Entry, NoticeReason, NoticeTopic, TurnEndReason, TurnOutcome } from './entry.ts'
 import type { EntryId, MessageId, TurnId } from './ids.ts'
 
 /** A person's message: `delivered` means its turn has started (requirements R10). */
@@ -47,7 +47,9 @@ export interface NoticeItem {
   readonly seq: number
   readonly at: number
   readonly topic: NoticeTopic
-  readonly inReplyTo: MessageId | undefined
+  readonly turnId: TurnId
+  readonly inReplyTo: MessageId
+  readonly reason: NoticeReason
   readonly text: string
 }
 
@@ -117,13 +119,9 @@ function nextItems(items: readonly Item[], entry: Entry): readonly Item[] {
   switch (entry.kind) {
     case 'message':
       return [...items, questionItem(entry)]
-    case 'notice': {
-      const added = [...items, noticeItem(entry)]
-      const { topic, inReplyTo } = entry
-      return topic === 'queued'
-        ? updateQuestion(added, (q) => q.messageId === inReplyTo && q.status === 'sent', { status: 'queued' })
-        : added
-    }
+    case 'notice':
+      // Other help is given while a question waits, or once it has failed.
+      return updateQuestion([...items, noticeItem(entry)], (q) => q.turnId === entry.turnId && isOpen(q), { status: 'queued' })
     case 'turn-started':
       return startAnswer(items, entry)
     case 'answer-part':
@@ -160,7 +158,9 @@ const noticeItem = (entry: Entry & { kind: 'notice' }): NoticeItem => ({
   seq: entry.seq,
   at: entry.at,
   topic: entry.topic,
+  turnId: entry.turnId,
   inReplyTo: entry.inReplyTo,
+  reason: entry.reason,
   text: entry.text,
 })
 

@@ -28,9 +28,13 @@ export const TURN_END_REASONS = [
 ] as const
 export type TurnEndReason = (typeof TURN_END_REASONS)[number]
 
-/** What the service tells a person beside the answers. `queued` and `fallback` belong to a question. */
-export const NOTICE_TOPICS = ['queued', 'fallback', 'restored'] as const
+/** What the service tells a person beside the answers. `fallback`: other help than the agent's, at most once a question. */
+export const NOTICE_TOPICS = ['fallback'] as const
 export type NoticeTopic = (typeof NOTICE_TOPICS)[number]
+
+/** Why a question got other help: the agent is left alone for a while, or what a turn can fail of. */
+export const NOTICE_REASONS = ['circuit-breaker-open', ...TURN_END_REASONS] as const
+export type NoticeReason = (typeof NOTICE_REASONS)[number]
 
 /** A person's question. Appending it opens its turn. */
 export interface MessageBody {
@@ -91,11 +95,13 @@ export interface TurnEndedBody {
   readonly sha256: string
 }
 
-/** Words of the service itself, labelled as such. */
+/** Words of the service itself about a question, labelled as such. Markdown, as an answer's text is. */
 export interface NoticeBody {
   readonly kind: 'notice'
   readonly topic: NoticeTopic
-  readonly inReplyTo: MessageId | undefined
+  readonly turnId: TurnId
+  readonly inReplyTo: MessageId
+  readonly reason: NoticeReason
   readonly text: string
 }
 

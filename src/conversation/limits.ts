@@ -145,6 +145,13 @@ export const GUIDANCE_HITS_MAX = 10
 /** Different words of a question that are looked for. */
 export const QUESTION_TERMS_MAX = 64
 
+/** The service profile: its file in bytes, one text and one list of links in it … */
+export const PROFILE_FILE_BYTES_MAX = 64 * 1024
+export const PROFILE_TEXT_CHARS_MAX = 2_000
+export const PROFILE_LINKS_MAX = 10
+/** … and how often the file is looked at. */
+export const PROFILE_LOOK_MS = 5_000
+
 /** The agent simulator: one message, in bytes (a question with all of its history fits) … */
 export const SIMULATOR_MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 /** … connections at once; turns counted one by one; steps of a script of faults; the body of a control request, in bytes … */

@@ -13,6 +13,7 @@ async function happen(gateway: TestGateway, remark: string): Promise<void> {
   if (answer !== undefined) return gateway.answer(answer)
   if (remark === 'the assistant is away') gateway.isAgentAway = true
   else if (remark === 'the assistant is back') gateway.isAgentAway = false
+  else if (remark === 'the assistant takes up the next question') await gateway.claim()
   else if (remark === 'the store is away') gateway.level = 'offline'
   else if (remark === 'the store is back') gateway.level = 'full'
   else throw new Error(`nobody knows what happens when "${remark}"`)

@@ -181,11 +181,12 @@ describe('asking', () => {
 })
 
 describe('stopping', () => {
-  test('[H18] an open question is stopped once', async () => {
+  test('[H18] a question that is being asked is stopped once', async () => {
     await using gateway = await createTestGateway()
     const visitor = gateway.visitor()
     const session = await visitor.session()
     await ask(visitor, session, 'Hello', ID)
+    await gateway.claim()
     const url = `/api/v1/sessions/${session}/messages/${ID}/stop`
     const stopped = await visitor.json('POST', url)
     const again = await visitor.json('POST', url, {})
@@ -195,6 +196,21 @@ describe('stopping', () => {
     ])
     expect([again.status, again.body]).toEqual([202, stopped.body])
     expect(gateway.events.of('stopRequested')).toHaveLength(1)
+  })
+  test('[H18] one that nobody has taken up is cancelled at once, and its end is told', async () => {
+    await using gateway = await createTestGateway()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await ask(visitor, session, 'Hello', ID)
+    gateway.clock.advanceSync(3_000)
+    const url = `/api/v1/sessions/${session}/messages/${ID}/stop`
+    const cancelled = { status: 'ended', message: { id: ID, status: 'cancelled', metadata: { reason: 'asked-to-stop' } } }
+    for (let times = 0; times < 2; times += 1) expect(await visitor.json('POST', url)).toMatchObject({ status: 200, body: cancelled })
+    const { events } = gateway
+    expect([events.of('stopRequested').length, events.of('turnEnded')]).toMatchObject([
+      1,
+      [{ outcome: 'stopped', reason: 'asked-to-stop', tookMs: 3_000 }],
+    ])
   })
   test('[H18] one that has its outcome is left as it is', async () => {
     await using gateway = await createTestGateway()

@@ -7,7 +7,7 @@ import type { QuestionProblem } from '../conversation/question-text.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
-import { renderPage, type PageShell } from './page-shell.ts'
+import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
 import { ENGLISH } from './words.ts'
@@ -42,15 +42,17 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
   return {
     render(request, { session, conversation }, options = {}) {
       const now = context.clock.now()
+      const service = context.service()
+      const words = itemWordsOf(service)
       const { items } = conversation
       const window = windowOf(items, options.before)
-      const views = viewItems(items, { words: ENGLISH.item, now }).slice(window.start, window.end)
+      const views = viewItems(items, { words, now }).slice(window.start, window.end)
       const running = items.find((item) => item.kind === 'question' && isOpen(item))
       const waiting = items.findLast((item) => item.kind === 'question' && isOpen(item))
       const base = conversationPath(session.id)
       const first = items[window.start]
       return renderPage(shell, request, 'chat', {
-        title: ENGLISH.chat.heading,
+        title: service.topic === undefined ? ENGLISH.chat.heading : fill(ENGLISH.chat.headingAbout, { topic: service.topic }),
         robots: 'none',
         hasError: options.problem !== undefined,
         base,
@@ -66,12 +68,11 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         newMessageId: options.messageId ?? mintId(),
         questionMax: QUESTION_GRAPHEMES_MAX,
         keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
-        anotherWay: ENGLISH.chat.anotherWayText.split('{help}'),
         blank: BLANK,
         pageData: dataBlock({
           session: session.id,
           linkPath: LINK_PATH,
-          itemWords: ENGLISH.item,
+          itemWords: words,
           liveWords: ENGLISH.live,
           startHref: '/conversations',
         }),

@@ -7,7 +7,14 @@ import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
 import { formatTime } from '../page/item-view.ts'
 import { fill } from '../page/page-data.ts'
 import { answerPath, conversationPath, createChatPages, type ChatPageOptions, type ChatPages } from './chat-page.ts'
-import { MessageConflictError, OverloadError, QuestionTextError, RateLimitError, TooManySessionsError } from './errors.ts'
+import {
+  MessageConflictError,
+  OverloadError,
+  QuestionsClosedError,
+  QuestionTextError,
+  RateLimitError,
+  TooManySessionsError,
+} from './errors.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { GatewayContext } from './gateway-context.ts'
@@ -75,6 +82,7 @@ async function list(shell: PageShell, request: Request, h: ResponseToolkit, noti
 async function start(shell: PageShell, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const { context } = shell
   const visitor = context.visitorOf(request)
+  if (!context.service().questions.areOpen) throw new QuestionsClosedError()
   try {
     const typed = formField(request, FORM_FIELDS.question)
     const address = context.addressOf(request)
@@ -161,6 +169,7 @@ function put(context: GatewayContext, pages: ChatPages, request: Request, h: Res
         const seconds = Math.max(1, Math.ceil(error.retryAfterMs / 1_000))
         return again(429, { ...kept, notice: fill(ENGLISH.chat.rate, { seconds }) })
       }
+      if (error instanceof QuestionsClosedError) return again(503, kept)
       if (error instanceof OverloadError) return again(429, { ...kept, notice: ENGLISH.live.overload })
       throw error
     }

@@ -15,8 +15,7 @@ const HOUR_MS = 3_600_000
 
 export function registerContentRoutes(server: Server, shell: PageShell): void {
   const { context, helpPages } = shell
-  const { serviceName, sessionTtlMs } = context.settings
-  const values = { hours: Math.round(sessionTtlMs / HOUR_MS), service: serviceName }
+  const time = hours(context.settings.sessionTtlMs)
 
   server.route({
     method: 'GET',
@@ -24,8 +23,8 @@ export function registerContentRoutes(server: Server, shell: PageShell): void {
     async handler(request, h) {
       // The start page must come up whatever the store does.
       const hasConversations = context.level() !== 'offline' && (await hasAny(shell, context.visitorOf(request)))
-      const can = ENGLISH.start.can.map((line) => fill(line, values))
-      return htmlReply(h, renderPage(shell, request, 'start', { title: serviceName, can, hasConversations }))
+      const can = ENGLISH.start.can.map((line) => fill(line, { time }))
+      return htmlReply(h, renderPage(shell, request, 'start', { title: context.service().name, can, hasConversations }))
     },
   })
   server.route({
@@ -50,11 +49,13 @@ export function registerContentRoutes(server: Server, shell: PageShell): void {
     },
   })
   for (const statement of STATEMENTS) {
-    const text = fill(statement.text, values)
     server.route({
       method: 'GET',
       path: `/${statement.slug}`,
-      handler: (request, h) => htmlReply(h, renderPage(shell, request, 'text', textModel({ ...statement, text }))),
+      handler(request, h) {
+        const text = fill(statement.text, { time, service: markdownText(context.service().name) })
+        return htmlReply(h, renderPage(shell, request, 'text', textModel({ ...statement, text })))
+      },
     })
   }
 }
@@ -68,5 +69,13 @@ async function hasAny({ context }: PageShell, visitor: ReturnType<PageShell['con
     return false
   }
 }
+
+const hours = (ms: number): string => {
+  const count = Math.round(ms / HOUR_MS)
+  return count === 1 ? ENGLISH.start.oneHour : fill(ENGLISH.start.manyHours, { count })
+}
+
+/** Text that is to stand in Markdown as it is. */
+const markdownText = (text: string): string => text.replace(/[\\`*_[\](){}#+.!|<>&~-]/g, String.raw`\$&`)
 
 const textModel = ({ title, text }: TextPage) => ({ title, blocks: renderBlocks(text, true, [], PAGE_HEADINGS).map(({ html }) => html) })

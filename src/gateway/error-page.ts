@@ -7,7 +7,7 @@ import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { ErrorPage, RenderErrorPage } from './gateway-context.ts'
 import { conversationPath } from './chat-page.ts'
-import { renderPage, type PageShell } from './page-shell.ts'
+import { closedLines, renderPage, type PageShell } from './page-shell.ts'
 import { ENGLISH } from './words.ts'
 
 const words = ENGLISH.errors
@@ -22,7 +22,7 @@ interface ErrorView {
 export const createErrorPage =
   (shell: PageShell): RenderErrorPage =>
   (request, page) => {
-    const view = viewOf(request, page)
+    const view = viewOf(shell, request, page)
     const hasKept = page.keptText !== undefined && page.keptText.trim() !== ''
     return renderPage(shell, request, 'error', {
       title: view.title,
@@ -35,7 +35,7 @@ export const createErrorPage =
     })
   }
 
-function viewOf(request: Request, page: ErrorPage): ErrorView {
+function viewOf(shell: PageShell, request: Request, page: ErrorPage): ErrorView {
   const isKept = page.keptText !== undefined && page.keptText.trim() !== ''
   switch (codeOf(request)) {
     case 'SESSION_NOT_FOUND':
@@ -50,6 +50,11 @@ function viewOf(request: Request, page: ErrorPage): ErrorView {
       return request.method === 'get'
         ? { title: words.unavailableTitle, lines: [words.offline], resend: undefined }
         : { title: words.offlineTitle, lines: [words.offline, ...(isKept ? [words.kept] : [])], resend: undefined }
+    case 'QUESTIONS_CLOSED': {
+      const { questions } = shell.context.service()
+      const lines = questions.areOpen ? [] : closedLines(questions.paragraphs)
+      return { title: ENGLISH.chat.questionsClosedHeading, lines: [...lines, ...(isKept ? [words.kept] : [])], resend: undefined }
+    }
     case 'RATE_LIMITED':
       return { title: words.busyTitle, lines: [words.busy], resend: undefined }
     default:

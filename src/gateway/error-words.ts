@@ -10,6 +10,7 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   CURSOR_NOT_ON_LOG: 'This cursor does not belong to this conversation. Read it again from the start.',
   TOO_MANY_SESSIONS: 'You have as many conversations as one visitor can have. Delete one first.',
   TOO_MANY_OPEN_QUESTIONS: 'Too many questions wait for an answer. Try again when one has been answered.',
+  QUESTIONS_CLOSED: 'This service does not take questions at the moment. Try again later.',
   RATE_LIMITED: 'Too many requests. Try again later.',
   STORE_UNAVAILABLE: 'The service cannot save or read messages at the moment. Try again later.',
   FORBIDDEN_ORIGIN: 'The request did not come from this service’s own pages.',

@@ -128,6 +128,15 @@ export class OfflineError extends ChatServiceError {
   }
 }
 
+/** The team has switched questions off for now; everything else goes on. */
+export class QuestionsClosedError extends ChatServiceError {
+  override name = 'QuestionsClosedError'
+
+  constructor() {
+    super('questions are not taken at the moment', { code: 'QUESTIONS_CLOSED', statusCode: 503, isRetryable: true })
+  }
+}
+
 /** The request does not come from our own pages, or its form token is wrong or too old. */
 export class ForgeryError extends ChatServiceError {
   override name = 'ForgeryError'

@@ -396,6 +396,7 @@ function delegate(log: ConversationLog): ConversationLog {
     read: (session, after, limit) => log.read(session, after, limit),
     onAppend: (session, bell) => log.onAppend(session, bell),
     claim: (owner, leaseMs, limit) => log.claim(owner, leaseMs, limit),
+    claimUntold: (owner, leaseMs, limit) => log.claimUntold(owner, leaseMs, limit),
     renew: (claim, leaseMs) => log.renew(claim, leaseMs),
     release: (claim) => log.release(claim),
     write: (claim, bodies) => log.write(claim, bodies),

@@ -8,6 +8,7 @@ import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
 import type { LEVELS } from '../protocol/protocol.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
+import type { ServiceProfile } from '../service-profile/service-profile.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
@@ -25,7 +26,6 @@ export interface GatewaySettings {
   readonly secret: string
   /** `https://chat.example.gov.uk`, without a slash at the end; `undefined`: whatever host a request names (development only). */
   readonly publicOrigin: string | undefined
-  readonly serviceName: string
   readonly brand: 'generic' | 'govuk'
   /** `Secure` cookies with the `__Host-` prefix, and no guessing of our own origin. */
   readonly isProduction: boolean
@@ -43,6 +43,8 @@ export interface GatewayOptions {
   readonly onLevelChange?: OnLevelChange
   /** While true, questions are kept and answered later: the API says `queued`. */
   readonly isAgentAway: () => boolean
+  /** What the pages say of the service, and whether questions are taken; asked at every request. */
+  readonly service: () => ServiceProfile
   readonly clock: Clock
   readonly chance: Chance
   readonly randomBytes: RandomBytes

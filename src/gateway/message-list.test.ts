@@ -55,8 +55,7 @@ describe('the list of messages', () => {
     const claim = await talk.gateway.claim()
     const question = id(1) as MessageId
     const bodies: readonly TurnBody[] = [
-      { kind: 'notice', topic: 'queued', inReplyTo: question, text: 'Kept.' },
-      { kind: 'notice', topic: 'fallback', inReplyTo: question, text: 'Read this.' },
+      { kind: 'notice', topic: 'fallback', turnId: claim.turnId, inReplyTo: question, reason: 'agent-busy', text: 'Read this.' },
       { kind: 'turn-started', turnId: claim.turnId, attempt: 1, fence: claim.fence },
       { kind: 'answer-part', turnId: claim.turnId, attempt: 1, index: 0, persona: 'Ada', text: 'Half an ' },
     ]
@@ -64,14 +63,13 @@ describe('the list of messages', () => {
     const common = { sessionId: claim.session, timestamp: '2026-01-05T09:00:00.000Z' }
     expect((await talk.list()).messages).toEqual([
       { ...common, id: id(1), role: 'user', content: 'Question 1', status: 'delivered', metadata: {} },
-      { ...common, id: 'notice.2', role: 'system', content: 'Kept.', status: 'complete', metadata: { topic: 'queued', inReplyTo: id(1) } },
       {
         ...common,
-        id: 'notice.3',
+        id: 'notice.2',
         role: 'system',
         content: 'Read this.',
         status: 'complete',
-        metadata: { topic: 'fallback', fallback: true, reason: 'circuit-breaker-open', inReplyTo: id(1) },
+        metadata: { topic: 'fallback', fallback: true, reason: 'agent-busy', inReplyTo: id(1) },
       },
       {
         ...common,

@@ -10,15 +10,15 @@ import type {
   QuestionItem,
   QuestionStatus,
 } from '../conversation/conversation.ts'
-import type { NoticeTopic, TurnEndReason } from '../conversation/entry.ts'
+import type { NoticeReason, NoticeTopic } from '../conversation/entry.ts'
 import type { SessionId } from '../conversation/ids.ts'
 
 export interface MessageMetadata {
   readonly inReplyTo?: string
   /** A question: asked to stop, and not yet ended. */
   readonly isStopping?: true
-  /** Why the turn did not end `complete`. */
-  readonly reason?: TurnEndReason | 'circuit-breaker-open'
+  /** Why the turn did not end `complete`, or why there is a notice. */
+  readonly reason?: NoticeReason
   /** An answer: which try at its question it is, from 1. */
   readonly attempt?: number
   readonly persona?: string
@@ -94,8 +94,4 @@ const answerMetadata = ({ inReplyTo, attempt, persona, reason, isSuperseded }: A
   ...(isSuperseded ? { isSuperseded: true } : {}),
 })
 
-const noticeMetadata = ({ topic, inReplyTo }: NoticeItem): MessageMetadata => ({
-  topic,
-  ...(inReplyTo === undefined ? {} : { inReplyTo }),
-  ...(topic === 'fallback' ? { fallback: true, reason: 'circuit-breaker-open' } : {}),
-})
+const noticeMetadata = ({ topic, inReplyTo, reason }: NoticeItem): MessageMetadata => ({ topic, fallback: true, reason, inReplyTo })

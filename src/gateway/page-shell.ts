@@ -1,6 +1,8 @@
 /** What every page has in common: words, name and brand of the service, its files, and what its forms need. */
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import type { GuidancePage } from '../guidance/guidance.ts'
+import type { ServiceProfile } from '../service-profile/service-profile.ts'
+import { fill, type ItemWords } from '../page/page-data.ts'
 import type { AssetPaths } from './assets.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { GatewayContext } from './gateway-context.ts'
@@ -44,18 +46,21 @@ const HOW_SLUG = 'how-the-assistant-works'
 export function renderPage(shell: PageShell, request: Request, name: ViewName, model: PageModel): string {
   const { context, views, assets, helpPages } = shell
   const { settings } = context
+  const howHref = helpPages.some(({ slug }) => slug === HOW_SLUG) ? `/help/${HOW_SLUG}` : '/help'
   return views.render(name, {
     words: ENGLISH,
-    serviceName: settings.serviceName,
+    ...profileModel(context.service()),
     brand: settings.brand,
     assets,
     cspNonce: context.nonceOf(request),
     footerLinks: [
       { href: '/accessibility', text: ENGLISH.chrome.accessibility },
-      { href: '/privacy', text: ENGLISH.chrome.privacy },
       { href: '/cookies', text: ENGLISH.chrome.cookies },
+      { href: '/privacy', text: ENGLISH.chrome.privacy },
+      { href: howHref, text: ENGLISH.chrome.howWeUseAi },
+      ...context.service().footerLinks,
     ],
-    howHref: helpPages.some(({ slug }) => slug === HOW_SLUG) ? `/help/${HOW_SLUG}` : '/help',
+    howHref,
     form: {
       fields: FORM_FIELDS,
       base: model.base,
@@ -67,6 +72,27 @@ export function renderPage(shell: PageShell, request: Request, name: ViewName, m
     ...model,
   })
 }
+
+/** What every page says of the service. */
+const profileModel = ({ name, organisation, phase, notice, contact, questions }: ServiceProfile) => ({
+  serviceName: name,
+  organisation,
+  phase,
+  incident: notice,
+  contact,
+  questionsClosed: questions.areOpen ? undefined : closedLines(questions.paragraphs),
+})
+
+/** What is said while no questions are taken. */
+export const closedLines = (paragraphs: readonly string[]): readonly string[] =>
+  paragraphs.length > 0 ? paragraphs : ENGLISH.chat.questionsClosed
+
+/** The words about items, as this service has them. */
+export const itemWordsOf = ({ assistant, organisation }: ServiceProfile): ItemWords => ({
+  ...ENGLISH.item,
+  ...(assistant === undefined ? {} : { assistant }),
+  ...(organisation === undefined ? {} : { fallbackHeading: fill(ENGLISH.chat.fallbackHeadingOf, { organisation }) }),
+})
 
 /** An answer with a page that nobody may keep: it holds a form token, and often somebody's words. */
 export const htmlReply = (h: ResponseToolkit, html: string, status = 200): ResponseObject =>

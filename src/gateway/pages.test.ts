@@ -1,70 +1,8 @@
-import { describe, expect, test } from 'vitest'
 import type { ServerInjectResponse } from '@hapi/hapi'
+import { describe, expect, test } from 'vitest'
 import { mintMessageId } from '../conversation/ids.ts'
 import { PAGE_WAIT_MAX_MS, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
-import { createTestGateway, type TestGateway, type TestVisitor } from '../testing/test-gateway.ts'
-import type { Assets } from './assets.ts'
-import type { HelpPage } from './page-shell.ts'
-
-const file = (content: string) => ({ content: Buffer.from(content), type: 'text/css', cacheControl: 'public', etag: 'e' })
-const assets: Assets = {
-  pathsOf: (brand) => ({ css: `/assets/${brand}-1.css`, js: '/assets/chat-1.js', icon: '/assets/icon-1.svg' }),
-  find: (name) => (name === 'generic-1.css' ? file('a{}') : undefined),
-}
-const helpPages: readonly HelpPage[] = [
-  {
-    slug: 'how-the-assistant-works',
-    title: 'How it works',
-    text: 'It **thinks**.\n\n## More\n\n<script>alert(1)</script>',
-    summary: 'In short.',
-    audience: 'people',
-  },
-  { slug: 'other', title: 'Other <help>', text: 'More.', summary: '', audience: 'on-call' },
-]
-const createPages = (settings: Parameters<typeof createTestGateway>[0] = {}): Promise<TestGateway> =>
-  createTestGateway(settings, { pages: { assets, helpPages } })
-/** A request is being held back: the only thing here that has a timer. */
-async function isWaiting({ clock }: TestGateway): Promise<void> {
-  while (clock.waiting === 0) await clock.settle()
-}
-
-const pathOf = (response: ServerInjectResponse): string => String(response.headers.location)
-const text = (html: string): string =>
-  html
-    .replace(/<template[\s\S]*?<\/template>|<script[\s\S]*?<\/script>/g, '')
-    .replace(/<[^>]*>/g, ' ')
-    .replace(/\s+/g, ' ')
-
-/** Where the page after a question is asked for. */
-const waitPath = (sent: ServerInjectResponse): string => pathOf(sent).split('#')[0] ?? ''
-
-/** The fields of the first form that posts to an address with this end. */
-function fields(html: string, end: string): Record<string, string> {
-  const form = [...html.matchAll(/<form[^>]*? action="([^"]*)"[^>]*>([\s\S]*?)<\/form>/g)].find(([, action]) => action?.endsWith(end))
-  if (form === undefined) throw new Error(`no form to ${end}`)
-  return Object.fromEntries(
-    [...(form[2] ?? '').matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)].map(([, n = '', v = '']) => [n, v]),
-  )
-}
-
-const post = (visitor: TestVisitor, url: string, form: Record<string, string>): Promise<ServerInjectResponse> =>
-  visitor.request('POST', url, {
-    payload: new URLSearchParams(form).toString(),
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-  })
-
-/** Somebody on the chat page of a new conversation. */
-async function begin(gateway: TestGateway): Promise<{ visitor: TestVisitor; path: string; page: string }> {
-  const visitor = gateway.visitor()
-  const start = await visitor.request('GET', '/')
-  const path = pathOf(await post(visitor, '/conversations', fields(start.payload, '/conversations')))
-  const { payload } = await visitor.request('GET', path)
-  return { visitor, path, page: payload }
-}
-
-/** Sends the question form of `page`. */
-const send = (visitor: TestVisitor, page: string, path: string, question: string): Promise<ServerInjectResponse> =>
-  post(visitor, `${path}/messages`, { ...fields(page, '/messages'), question })
+import { begin, createPages, fields, isWaiting, pathOf, post, send, text, waitPath } from '../testing/test-pages.ts'
 
 describe('a question through the form', () => {
   test('[W6] from the start page to the answer with forms and links only', async () => {
@@ -218,10 +156,13 @@ describe('what can be done', () => {
     await send(visitor, second.payload, path, 'Second?')
     const { payload } = await visitor.request('GET', path)
     expect(text(payload)).toContain('Waiting for the assistant. There is 1 question before yours.')
+    await gateway.claim()
     const stopped = await post(visitor, `${path}/stop`, fields(payload, '/stop'))
     expect(stopped.statusCode).toBe(303)
-    await post(visitor, `${path}/cancel`, fields(payload, '/cancel'))
     expect(gateway.events.of('stopRequested')).toHaveLength(1)
+    expect(text(payload.slice(payload.indexOf('Second?')))).toContain('Cancel')
+    await post(visitor, `${path}/cancel`, fields(payload.slice(payload.indexOf('Second?')), '/cancel'))
+    expect(text((await visitor.request('GET', path)).payload)).toContain('You cancelled this question.')
   })
 
   test('[W10] asking again asks the same words as a new question that names the old one, once', async () => {

@@ -9,6 +9,9 @@ export const TRY_LATER_MS = 1_000
 /** … and when it will last a little. */
 export const OVERLOAD_RETRY_MS = 5_000
 
+/** … and when a person has to do something first. */
+export const SWITCHED_OFF_RETRY_MS = 30_000
+
 export const send = (...frames: readonly ServerFrame[]): LinkEffect => ({ type: 'send', frames })
 
 /** Ends the link; the code says whether the browser comes back, `afterMs` how long it waits at least. */

@@ -10,7 +10,7 @@ import type { Parsed } from '../protocol/parse-frame.ts'
 import { PROTOCOL_VERSION, type ClientFrame, type SendFrame, type ServerFrame } from '../protocol/protocol.ts'
 import { takeToken } from '../resilience/token-bucket.ts'
 import { ping } from './server-link-delivery.ts'
-import { goodbye, NONE, OVERLOAD_RETRY_MS, send, TRY_LATER_MS } from './server-link-effects.ts'
+import { goodbye, NONE, OVERLOAD_RETRY_MS, send, SWITCHED_OFF_RETRY_MS, TRY_LATER_MS } from './server-link-effects.ts'
 import type { AskedResult, Live, LinkContext, LinkEffect, LinkStep, Open, ServerLink } from './server-link-state.ts'
 
 /** The frames of one WebSocket message, in order; what follows a goodbye is not heard. */
@@ -108,6 +108,8 @@ export function onAsked(before: Live, messageId: MessageId, result: AskedResult)
       return refuseQuestion(link, { messageId, code: 'overload', temporary: true, retryAfterMs: OVERLOAD_RETRY_MS }, 'overload')
     case 'rate':
       return refuseQuestion(link, { messageId, code: 'rate', temporary: true, retryAfterMs: result.retryAfterMs }, 'rate')
+    case 'switched-off':
+      return refuseQuestion(link, { messageId, code: 'unavailable', temporary: true, retryAfterMs: SWITCHED_OFF_RETRY_MS }, 'switched off')
     case 'failed':
       return refuseQuestion(link, { messageId, code: 'unavailable', temporary: true, retryAfterMs: TRY_LATER_MS }, 'unavailable')
     case 'gone': {

@@ -94,8 +94,13 @@ export type FoldResult =
 
 export type ReadOutcome = ReadResult | { readonly type: 'failed' }
 
-/** `rate`: the session has asked its share for this minute. */
-export type AskedResult = AskResult | { readonly type: 'rate'; readonly retryAfterMs: number } | { readonly type: 'failed' }
+export type AskedResult =
+  | AskResult
+  /** The session has asked its share for this minute. */
+  | { readonly type: 'rate'; readonly retryAfterMs: number }
+  /** The team has switched questions off for now. */
+  | { readonly type: 'switched-off' }
+  | { readonly type: 'failed' }
 
 export type LinkEvent =
   /** One WebSocket message. */

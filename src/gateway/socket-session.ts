@@ -19,6 +19,7 @@ import { LINK_PATH } from './routes.ts'
 import { initialServerLink, nextDeadline, step } from './server-link.ts'
 import type { AskedResult, FoldResult, LinkEffect, LinkEvent, OpenResult, ServerLink } from './server-link-state.ts'
 import { snapshotWindow } from './snapshot-window.ts'
+import { stopTurn } from './stop-turn.ts'
 
 /** WebSocket's own word for a fault of the server's. */
 const INTERNAL_ERROR = 1011
@@ -32,7 +33,7 @@ export interface LinkSocket {
 }
 
 export interface SocketSessionOptions {
-  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'draining'>
+  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'service' | 'draining'>
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
@@ -239,8 +240,9 @@ export class SocketSession {
   }
 
   async #ask({ question }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {
-    const { log, admission, clock, events } = this.#options.context
+    const { log, admission, clock, events, service } = this.#options.context
     const session = this.#opened()
+    if (!service().questions.areOpen) return { type: 'switched-off' }
     const verdict = admission.ask(session)
     if (!verdict.ok) return { type: 'rate', retryAfterMs: verdict.retryAfterMs }
     const startedAt = clock.monotonic()
@@ -253,10 +255,7 @@ export class SocketSession {
   }
 
   async #stop({ turnId }: LinkEffect & { readonly type: 'stop' }): Promise<void> {
-    const { log, events } = this.#options.context
-    const session = this.#opened()
-    const result = await log.stop(session, turnId)
-    if (result.type === 'requested') events.stopRequested({ session, turn: turnId })
+    await stopTurn(this.#options.context, this.#opened(), turnId)
   }
 
   /** @throws Error when the core asks for the log before it opened a session */

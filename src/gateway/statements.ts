@@ -49,7 +49,7 @@ Logs of this service hold no words of yours and no words of the assistant.
 
 ## How long it is kept
 
-A conversation closes {hours} hours after your last question in it. It is then deleted.
+A conversation closes {time} after your last question in it. It is then deleted.
 
 You can delete a conversation at any time. It is removed from this service at once, with every question and answer in it.`,
   },

@@ -26,6 +26,7 @@ import {
   MessageSendError,
   OfflineError,
   OverloadError,
+  QuestionsClosedError,
   QuestionTextError,
   RateLimitError,
   SessionNotFoundError,
@@ -33,6 +34,7 @@ import {
 } from './errors.ts'
 import type { GatewayOptions } from './gateway-context.ts'
 import { readConversation } from './read-conversation.ts'
+import { stopTurn } from './stop-turn.ts'
 
 export interface NewAsk {
   /** Checked here to be a session id and this visitor's. */
@@ -80,7 +82,7 @@ export interface VisitorSessions {
   delete(visitor: VisitorId, session: string): Promise<void>
   /** The whole conversation, folded. @throws SessionNotFoundError */
   read(visitor: VisitorId, session: string): Promise<OwnConversation>
-  /** @throws SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
+  /** @throws QuestionsClosedError | SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
   ask(visitor: VisitorId, ask: NewAsk): Promise<Asked>
   /**
    * Asks that the answer to a question stop. The turn runner ends it.
@@ -171,6 +173,7 @@ async function ask(options: GatewayOptions, admission: Admission, visitor: Visit
     events.questionRefused({ transport, reason })
     return error
   }
+  if (!options.service().questions.areOpen) throw refuse('closed', new QuestionsClosedError())
   const checked = checkQuestion(typed)
   if (!checked.ok) throw refuse(checked.problem, new QuestionTextError(checked.problem))
   const verdict = admission.ask(session.id)
@@ -194,10 +197,9 @@ async function stop(
   const question = conversation.items.find((item): item is QuestionItem => item.kind === 'question' && item.messageId === messageId)
   if (question === undefined) throw new MessageNotFoundError()
   if (!isOpen(question)) return { question, isStopping: false }
-  const result = await options.log.stop(session.id, question.turnId)
+  const result = await stopTurn(options, session.id, question.turnId)
   if (result.type === 'gone') throw new SessionNotFoundError()
-  if (result.type === 'requested') options.events.stopRequested({ session: session.id, turn: question.turnId })
-  return { question, isStopping: true }
+  return { question, isStopping: result.type !== 'stopped' }
 }
 
 function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>): Error {

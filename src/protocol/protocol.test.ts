@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, expectTypeOf, test } from 'vitest'
 import type { Item } from '../conversation/conversation.ts'
-import { TURN_END_REASONS, TURN_OUTCOMES, NOTICE_TOPICS, type Entry } from '../conversation/entry.ts'
+import { TURN_END_REASONS, TURN_OUTCOMES, NOTICE_REASONS, NOTICE_TOPICS, type Entry } from '../conversation/entry.ts'
 import { SERVER_DEVICE } from '../conversation/ids.ts'
 import { DURABILITIES } from '../conversation/durability.ts'
 import * as limits from '../conversation/limits.ts'
@@ -25,6 +25,13 @@ const cursor = fc.record({ logId: id, seq: position, id })
 const head = maybe(fc.record({ seq: position, id }))
 const reason = maybe(fc.constantFrom(...TURN_END_REASONS))
 const place = { seq: position, id, prev: maybe(id), at: count }
+const notice = {
+  topic: fc.constantFrom(...NOTICE_TOPICS),
+  turnId: id,
+  inReplyTo: messageId,
+  reason: fc.constantFrom(...NOTICE_REASONS),
+  text,
+}
 
 const entry = fc.oneof(
   fc.record({
@@ -60,7 +67,7 @@ const entry = fc.oneof(
     chars: count,
     sha256: hexOf(64),
   }),
-  fc.record({ ...place, kind: fc.constant('notice'), topic: fc.constantFrom(...NOTICE_TOPICS), inReplyTo: maybe(messageId), text }),
+  fc.record({ ...place, kind: fc.constant('notice'), ...notice }),
 )
 
 const item = fc.oneof(
@@ -94,9 +101,7 @@ const item = fc.oneof(
     kind: fc.constant('notice'),
     seq: position,
     at: count,
-    topic: fc.constantFrom(...NOTICE_TOPICS),
-    inReplyTo: maybe(messageId),
-    text,
+    ...notice,
   }),
 )
 

@@ -5,7 +5,7 @@
 import * as v from 'valibot'
 import { isDeviceId, isEntryId, isLogId, isMessageId, isSessionId, isTurnId, type Cursor } from '../conversation/ids.ts'
 import { DURABILITIES } from '../conversation/durability.ts'
-import { NOTICE_TOPICS, TURN_END_REASONS, TURN_OUTCOMES } from '../conversation/entry.ts'
+import { NOTICE_REASONS, NOTICE_TOPICS, TURN_END_REASONS, TURN_OUTCOMES } from '../conversation/entry.ts'
 import { QUESTION_BYTES_MAX, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 
 export const PROTOCOL_VERSION = 1
@@ -101,7 +101,9 @@ const entrySchema = v.variant('kind', [
     ...place,
     kind: v.literal('notice'),
     topic: v.picklist(NOTICE_TOPICS),
-    inReplyTo: maybe(messageId),
+    turnId,
+    inReplyTo: messageId,
+    reason: v.picklist(NOTICE_REASONS),
     text: v.string(),
   }),
 ])
@@ -138,7 +140,9 @@ const itemSchema = v.variant('kind', [
     ...itemPlace,
     kind: v.literal('notice'),
     topic: v.picklist(NOTICE_TOPICS),
-    inReplyTo: maybe(messageId),
+    turnId,
+    inReplyTo: messageId,
+    reason: v.picklist(NOTICE_REASONS),
     text: v.string(),
   }),
 ])

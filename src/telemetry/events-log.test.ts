@@ -45,6 +45,8 @@ const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => v
   ],
   drainStarted: [(e) => e.drainStarted({ running: 1, limitMs: 5 }), 'app', 'info', 'drain.started'],
   serviceStopped: [(e) => e.serviceStopped({ tookMs: 1 }), 'app', 'info', 'sys_shutdown'],
+  profileTaken: [(e) => e.profileTaken(), 'app', 'info', 'profile.taken'],
+  profileRefused: [(e) => e.profileRefused(cause), 'app', 'error', 'profile.refused'],
   serviceCrashed: [(e) => e.serviceCrashed(cause), 'app', 'error', 'sys_crash'],
   sessionCreated: [(e) => e.sessionCreated(session), 'gateway', 'info', 'session_created'],
   sessionDeleted: [(e) => e.sessionDeleted(session), 'gateway', 'info', 'session_deleted'],

@@ -70,7 +70,16 @@ const about = ({ hash, traceOf }: LogNames, { session, turn, attempt }: Asked): 
 })
 
 type ProcessEvents = Some<
-  'configLoaded' | 'serviceStarted' | 'drainStarted' | 'drainEnded' | 'serviceStopped' | 'serviceCrashed' | 'clockJumped' | 'logFilesFailed'
+  | 'configLoaded'
+  | 'serviceStarted'
+  | 'drainStarted'
+  | 'drainEnded'
+  | 'serviceStopped'
+  | 'profileTaken'
+  | 'profileRefused'
+  | 'serviceCrashed'
+  | 'clockJumped'
+  | 'logFilesFailed'
 >
 
 const processEvents = (say: Say): ProcessEvents => ({
@@ -100,6 +109,9 @@ const processEvents = (say: Say): ProcessEvents => ({
       ? say('info', 'drain.done', 'Every running answer has ended.', duration(tookMs))
       : say('warn', 'drain.done', 'Answers that were still running were given back.', duration(tookMs)),
   serviceStopped: ({ tookMs }) => say('info', 'sys_shutdown', 'The service has stopped.', duration(tookMs)),
+  profileTaken: () => say('info', 'profile.taken', 'What the service file says has changed and is in force.'),
+  profileRefused: (cause) =>
+    say('error', 'profile.refused', 'The service file cannot be used; what it said before stays in force.', errorFields(cause)),
   serviceCrashed: (cause) => say('error', 'sys_crash', 'The process ends because it cannot go on safely.', errorFields(cause)),
   clockJumped: ({ byMs }) =>
     say('warn', 'sys.clock_jumped', 'The clock of this machine was set; durations do not depend on it.', {

@@ -66,6 +66,11 @@ export interface Events extends Measures {
   /** The process is about to end because it must. */
   serviceCrashed(cause: unknown): void
 
+  /** Other contents of the service file are in force. */
+  profileTaken(): void
+  /** The service file cannot be used as it is now; the contents before it stay in force. */
+  profileRefused(cause: unknown): void
+
   sessionCreated(session: SessionId): void
   sessionDeleted(session: SessionId): void
   sessionsExpired(count: number): void

@@ -39,7 +39,7 @@ export const snapshotAt = (seq: number): ServerFrame => ({
   earlier: 0,
 })
 /** An entry that shows nothing, so that it can stand anywhere. */
-export const entryAt = (seq: number): ServerFrame => entryFrame({ seq, kind: 'notice', topic: 'restored', inReplyTo: undefined, text: '' })
+export const entryAt = (seq: number): ServerFrame => entryFrame({ seq, kind: 'stop-requested', turnId: TURN })
 export const questionAt = (seq: number, number: number): ServerFrame =>
   entryFrame({
     seq,

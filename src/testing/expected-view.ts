@@ -26,7 +26,7 @@ export function nextView(items: readonly ExpectedItem[], entry: StoredEntry): re
       return [...items, { kind: 'question', key: entry.messageId ?? '', text: entry.text ?? '', status: 'sent', turnId }]
     case 'notice':
       return [
-        ...change(items, (item) => entry.topic === 'queued' && item.key === entry.inReplyTo && item.status === 'sent', {
+        ...change(items, (item) => item.key === entry.inReplyTo && (item.status === 'sent' || item.status === 'delivered'), {
           status: 'queued',
         }),
         { kind: 'notice', key: String(entry.seq), text: entry.text ?? '', status: entry.topic ?? '', turnId: '' },

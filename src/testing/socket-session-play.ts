@@ -8,6 +8,7 @@ import { SocketSession, type LinkSocket } from '../gateway/socket-session.ts'
 import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
 import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
 import { createFaultyLog, type FaultyLog } from './faulty-log.ts'
+import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import { createRecordedEvents, type RecordedEvents } from './recorded-events.ts'
 import { seededRandom } from './seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from './simulated-clock.ts'
@@ -82,6 +83,7 @@ export class SocketSessionPlay {
   readonly log: FaultyLog
   readonly session: SessionId
   level: 'full' | 'limited' | 'offline' = 'full'
+  service: ServiceProfile = plainProfile('Ask a test')
   blocks: AnswerBlocks = createAnswerBlocks()
   claim: Claim | undefined
   #parts = 0
@@ -104,7 +106,7 @@ export class SocketSessionPlay {
   link(visitor = VISITOR): { readonly socket: FakeLinkSocket; readonly session: SocketSession } {
     const socket = new FakeLinkSocket()
     const { log, admission, clock, events, draining } = this
-    const context = { log, admission, clock, events, level: () => this.level, draining: draining.signal }
+    const context = { log, admission, clock, events, level: () => this.level, service: () => this.service, draining: draining.signal }
     return { socket, session: new SocketSession({ context, blocks: this.blocks, socket, visitor }) }
   }
 

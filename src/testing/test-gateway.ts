@@ -9,6 +9,7 @@ import type { TurnBody, TurnOutcome } from '../conversation/entry.ts'
 import { gateway } from '../gateway/gateway.ts'
 import type { GatewayOptions, GatewaySettings, ServiceLevel } from '../gateway/gateway-context.ts'
 import { createListener, serverOptions } from '../gateway/listener.ts'
+import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import { createRecordedEvents, type RecordedEvents } from './recorded-events.ts'
 import { seededRandom } from './seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from './simulated-clock.ts'
@@ -23,6 +24,8 @@ export interface TestGateway extends AsyncDisposable {
   readonly events: RecordedEvents
   level: ServiceLevel
   isAgentAway: boolean
+  /** What the pages say of the service now. */
+  service: ServiceProfile
   /** Who wants to hear of changes of the level; a test that makes one calls them. */
   readonly levelListeners: ReadonlySet<() => void>
   /** Somebody with a browser of their own. */
@@ -53,7 +56,6 @@ export interface JsonAnswer {
 export const TEST_SETTINGS: GatewaySettings = {
   secret: TEST_SECRET,
   publicOrigin: undefined,
-  serviceName: 'Ask a test',
   brand: 'generic',
   isProduction: false,
   sessionTtlMs: 60 * 60 * 1000,
@@ -71,7 +73,11 @@ export async function createTestGateway(
   const events = createRecordedEvents()
   const server = createServer(serverOptions(createListener(), { host: '127.0.0.1', port: 0 }))
   const levelListeners = new Set<() => void>()
-  const state: { level: ServiceLevel; isAgentAway: boolean } = { level: 'full', isAgentAway: false }
+  const state: Pick<TestGateway, 'level' | 'isAgentAway' | 'service'> = {
+    level: 'full',
+    isAgentAway: false,
+    service: plainProfile('Ask a test'),
+  }
   await server.register({
     plugin: gateway,
     options: {
@@ -82,6 +88,7 @@ export async function createTestGateway(
         return () => void levelListeners.delete(listener)
       },
       isAgentAway: () => state.isAgentAway,
+      service: () => state.service,
       clock,
       chance: chance.next,
       randomBytes,

@@ -148,6 +148,7 @@ const postMessage =
       typed: content,
       inReplyTo: metadata?.inReplyTo,
       transport: 'api',
+      from: context.traceOf(request),
     })
     const message = await findMessage(context, request, asked.messageId)
     return message.status === 'queued' || context.isAgentAway()

@@ -6,13 +6,13 @@ import { Readable } from 'node:stream'
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import * as v from 'valibot'
 import { parseCursor, type Cursor, type SessionId } from '../conversation/ids.ts'
+import { referenceOf } from '../conversation/trace.ts'
 import { EVENT_STREAM_BYTES_BUFFERED, EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS } from '../conversation/limits.ts'
 import { failureBody, failureOf } from './error-replies.ts'
 import { RateLimitError, RequestError, ValidationError } from './errors.ts'
 import { eventStream, formatEvent } from './event-stream.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { checked } from './json-body.ts'
-import { mintReference } from './reference.ts'
 import { routeTemplate } from './routes.ts'
 
 const RETRY_AFTER_MS = 5_000
@@ -114,8 +114,9 @@ async function* orFailed(
     yield* pieces
   } catch (cause) {
     const failure = failureOf(cause, 500)
-    const reference = mintReference(context.randomBytes)
-    context.events.requestFailed({ method: 'GET', route: routeTemplate(request), status: failure.status, reference, cause })
+    const trace = context.traceOf(request)
+    const reference = referenceOf(trace)
+    context.events.requestFailed({ method: 'GET', route: routeTemplate(request), status: failure.status, reference, trace, cause })
     const code = failure.code === 'INTERNAL_ERROR' ? 'UNKNOWN_ERROR' : failure.code
     yield formatEvent('failed', failureBody({ ...failure, code }, reference))
   }

@@ -14,6 +14,7 @@ import { answerParserErrors, refuseMissingHost } from './listener.ts'
 import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
+import { registerRequestTraces } from './request-trace.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
@@ -38,9 +39,10 @@ export const gateway: Plugin<GatewayOptions> = {
 
     const nonceOf = registerSecurityHeaders(server, settings, randomBytes)
     answerParserErrors(server, securityHeaders(settings), events)
+    const traceOf = registerRequestTraces(server, options)
     refuseMissingHost(server)
     // Before the cookies, so that a failure's answer carries them too.
-    registerErrorReplies(server, { events, randomBytes, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
+    registerErrorReplies(server, { events, traceOf, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
     const visitors = registerVisitors(server, settings, randomBytes)
     const tokens = createFormTokens(settings.secret, randomBytes)
     registerForgeryChecks(server, settings, (request, token) => tokens.isGood(visitors.of(request), token))
@@ -53,6 +55,7 @@ export const gateway: Plugin<GatewayOptions> = {
       blocks: createAnswerBlocks(),
       visitorOf: (request) => visitors.of(request),
       csrfTokenOf: (request) => tokens.make(visitors.of(request)),
+      traceOf,
       nonceOf,
       addressOf: (request) => addressOf(request.info.remoteAddress, request.headers, settings.trustedProxyHops),
       setErrorPage: (render) => {

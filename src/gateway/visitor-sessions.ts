@@ -18,7 +18,7 @@ import {
   type VisitorId,
 } from '../conversation/ids.ts'
 import { checkQuestion } from '../conversation/question-text.ts'
-import type { Transport } from '../telemetry/events.ts'
+import type { QuestionOrigin, Transport } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
 import {
   MessageConflictError,
@@ -45,6 +45,8 @@ export interface NewAsk {
   readonly typed: string
   readonly inReplyTo: MessageId | undefined
   readonly transport: Transport
+  /** The request that brings it. */
+  readonly from: QuestionOrigin
 }
 
 export interface Asked {
@@ -166,7 +168,7 @@ async function read(options: GatewayOptions, visitor: VisitorId, id: string): Pr
 
 async function ask(options: GatewayOptions, admission: Admission, visitor: VisitorId, newAsk: NewAsk): Promise<Asked> {
   const { log, clock, events, randomBytes } = options
-  const { typed, inReplyTo, transport } = newAsk
+  const { typed, inReplyTo, transport, from } = newAsk
   const startedAt = clock.monotonic()
   const session = await find(options, visitor, newAsk.session)
   const refuse = (reason: string, error: Error): Error => {
@@ -183,7 +185,7 @@ async function ask(options: GatewayOptions, admission: Admission, visitor: Visit
   const result = await log.ask(session.id, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo })
   if (result.type !== 'accepted') throw refuse(result.type, refusal(result))
   const { turnId, cursor, duplicate } = result
-  events.questionAccepted({ session: session.id, turn: turnId, transport, duplicate, tookMs: clock.monotonic() - startedAt })
+  events.questionAccepted({ session: session.id, turn: turnId, transport, duplicate, tookMs: clock.monotonic() - startedAt, from })
   return { session, messageId, turnId, cursor, duplicate, text, inReplyTo }
 }
 

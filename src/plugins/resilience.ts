@@ -6,6 +6,7 @@
  */
 import type { Plugin, Request, Server } from '@hapi/hapi'
 import type { RandomBytes } from '../conversation/ids.ts'
+import { mintTrace, type Trace } from '../conversation/trace.ts'
 import { registerErrorReplies } from '../gateway/error-replies.ts'
 import { createBreakerRegistry, type BreakerRegistry } from '../resilience/breaker-registry.ts'
 import type { Breaker, BreakerEvent } from '../resilience/breaker.ts'
@@ -13,7 +14,7 @@ import type { Clock } from '../resilience/clock.ts'
 import { followBreaker } from '../service-level/breaker-level.ts'
 import { createHealthChecks, type HealthChecks, type HealthSettings } from '../service-level/health-checks.ts'
 import { HYSTERESIS, type Component, type LevelState } from '../service-level/service-level.ts'
-import type { BreakerPosition, Events } from '../telemetry/events.ts'
+import type { BreakerPosition, Events, RequestTrace } from '../telemetry/events.ts'
 
 /** What the plugin tells, one method each. */
 export type ResilienceEvents = Pick<Events, 'breakerChanged' | 'breakerCalled' | 'levelChanged' | 'requestFailed'>
@@ -65,11 +66,14 @@ export const resilience: Plugin<ResilienceOptions> = {
     server.ext('onPostStart', () => startChecks(health, events))
     // Before anything closes: what is being closed is not away.
     server.ext('onPreStop', () => health[Symbol.dispose]())
-    registerErrorReplies(server, { events, randomBytes, renderErrorPage: undefined, isAnswered: options.answersFailureOf ?? everyone })
+    const traceOf = (): RequestTrace => requestTrace(mintTrace(randomBytes))
+    registerErrorReplies(server, { events, traceOf, renderErrorPage: undefined, isAnswered: options.answersFailureOf ?? everyone })
   },
 }
 
 const everyone = (): boolean => true
+/** The trace of a request that has none yet. */
+const requestTrace = (trace: Trace): RequestTrace => ({ ...trace, requestId: trace.traceId })
 
 /**
  * The parts without a server; whoever makes them starts and ends the checks.

@@ -21,8 +21,8 @@ const QUESTION: Question = {
   attempt: 1,
   text: 'How do I delete a conversation?',
   history: [
-    { role: 'user', text: 'Hello' },
-    { role: 'assistant', text: 'Hello. What would you like to know?' },
+    { id: mintMessageId(0, random), role: 'user', text: 'Hello' },
+    { id: mintTurnId(random), role: 'assistant', text: 'Hello. What would you like to know?' },
   ],
   deadlineMs: 120_000,
 }

@@ -12,7 +12,8 @@ import {
   PING_INTERVAL_MS,
 } from '../conversation/limits.ts'
 import type { Clock } from '../resilience/clock.ts'
-import { AgentError } from './agent-error.ts'
+import { parseRetryAfter } from '../resilience/retry-after.ts'
+import { AgentError, WebSocketConnectionError } from './agent-error.ts'
 import type { AgentSocket, AgentSocketEnd, OpenAgentSocket } from './agent-socket.ts'
 
 export interface AgentConnectionOptions {
@@ -168,7 +169,7 @@ export class AgentConnection implements Disposable {
   }
 
   #fail(kind: 'unreachable' | 'broke-off', message: string): void {
-    this.#finish(new AgentError(kind, message, { isRetryable: true }))
+    this.#finish(new WebSocketConnectionError(kind, message))
     this.#socket?.cut()
   }
 
@@ -190,24 +191,18 @@ export class AgentConnection implements Disposable {
 function errorOf(end: AgentSocketEnd, now: number): AgentError {
   switch (end.type) {
     case 'closed':
-      return new AgentError('broke-off', `the agent closed the connection: ${end.code}`, { isRetryable: true })
+      return new WebSocketConnectionError('broke-off', `the agent closed the connection: ${end.code}`)
     case 'violated':
       return new AgentError('protocol', 'the agent broke the rules of the connection', { isRetryable: false, cause: end.cause })
     case 'refused': {
       const { status, retryAfter, cause } = end
       const said = status === undefined ? 'the agent cannot be reached' : `the agent refused the connection: ${status}`
       if (status === 429 || status === 503)
-        return new AgentError('busy', said, { isRetryable: true, retryAfterMs: retryAfterMs(retryAfter, now), cause })
-      const isRetryable = status === undefined || status >= 500 || status === 408 || status === 425
-      return new AgentError('unreachable', said, { isRetryable, cause })
+        return new AgentError('busy', said, { isRetryable: true, retryAfterMs: parseRetryAfter(retryAfter, now), cause })
+      const mayPass = status === undefined || status >= 500 || status === 408 || status === 425
+      return mayPass
+        ? new WebSocketConnectionError('unreachable', said, { cause })
+        : new AgentError('unreachable', said, { isRetryable: false, cause })
     }
   }
-}
-
-/** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), in milliseconds from now; `undefined` for anything else. */
-function retryAfterMs(value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000
-  const at = Date.parse(value)
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now)
 }

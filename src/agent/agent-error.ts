@@ -12,6 +12,8 @@ export interface AgentErrorOptions {
   /** The agent's wish, in milliseconds. */
   readonly retryAfterMs?: number | undefined
   readonly cause?: unknown
+  /** For a kind of agent whose failures have a name of their own; else `AGENT_ERROR` and 502. */
+  readonly named?: { readonly code: string; readonly statusCode: number }
 }
 
 /** The agent or its connection failed. The message never holds what the agent said. */
@@ -21,8 +23,18 @@ export class AgentError extends ChatServiceError {
   readonly retryAfterMs: number | undefined
 
   constructor(kind: AgentErrorKind, message: string, options: AgentErrorOptions) {
-    super(message, { code: 'AGENT_ERROR', statusCode: 502, isRetryable: options.isRetryable, cause: options.cause })
+    const { isRetryable, retryAfterMs, cause, named = { code: 'AGENT_ERROR', statusCode: 502 } } = options
+    super(message, { ...named, isRetryable, cause })
     this.kind = kind
-    this.retryAfterMs = options.retryAfterMs
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+/** There is no connection to a WebSocket agent, or it was lost. Retryable: the next one may hold. */
+export class WebSocketConnectionError extends AgentError {
+  override name = 'WebSocketConnectionError'
+
+  constructor(kind: 'unreachable' | 'broke-off', message: string, options: { readonly cause?: unknown } = {}) {
+    super(kind, message, { ...options, isRetryable: true, named: { code: 'WEBSOCKET_CONNECTION_ERROR', statusCode: 503 } })
   }
 }

@@ -5,6 +5,8 @@ import type { MessageId, SessionId, TurnId, VisitorId } from '../conversation/id
 
 /** One earlier exchange, oldest first. */
 export interface HistoryItem {
+  /** The same in every question of the session. */
+  readonly id: MessageId | TurnId
   readonly role: 'user' | 'assistant'
   readonly text: string
 }
@@ -26,8 +28,14 @@ export interface Question {
 
 export type AgentEvent =
   | { readonly type: 'text'; readonly text: string; readonly persona: string | undefined }
-  /** The answer is whole. A stream that ends without it was cut off. */
+  /** What the answer took, where the agent says so: once, right before the end. */
+  | { readonly type: 'usage'; readonly inputTokens: number | undefined; readonly outputTokens: number | undefined }
+  /** The agent itself ended the answer before it was whole: at its limit of length, or because a filter of its own withheld the rest. */
+  | { readonly type: 'cut-short'; readonly reason: CutShort }
+  /** The answer is whole. A stream that ends with neither this nor `cut-short` was cut off. */
   | { readonly type: 'finished' }
+
+export type CutShort = 'too-long' | 'withheld'
 
 export interface Agent extends AsyncDisposable {
   /** For the start-up lines and the log: protocol and host, without credentials. */

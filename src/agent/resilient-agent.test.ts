@@ -234,6 +234,22 @@ describe('after the first event', () => {
     expect(breaker.stats().state).toBe('open')
   })
 
+  test.each(['too-long', 'withheld'] as const)('[A46] an answer that the agent ended early as %s is no failure', async (reason) => {
+    const early = (call: ScriptedCall): void => {
+      call.say('Yes')
+      call.cutShort(reason)
+    }
+    const nothing = (call: ScriptedCall): void => call.cutShort(reason)
+    const { ask, breaker, scripted } = createWorld({ calls: [early, nothing] })
+    const answers = [ask(), ask()]
+    expect([await answers[0]?.ended, await answers[1]?.ended]).toEqual([undefined, undefined])
+    expect(answers.map(({ told }) => told.at(-1))).toEqual([
+      { type: 'cut-short', reason },
+      { type: 'cut-short', reason },
+    ])
+    expect([breaker.stats().counts, scripted.calls.length]).toMatchObject([{ success: 2, failure: 0 }, 2])
+  })
+
   test('[A17] a whole answer is one success', async () => {
     const { ask, counts } = createWorld({ calls: [answering('a', 'b', 'c')] })
     const { told, ended } = ask()

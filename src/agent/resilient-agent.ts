@@ -66,16 +66,16 @@ class ResilientAgent implements Agent {
       if (isTooSlow(signal)) failed(signal.reason)
     }
     signal.addEventListener('abort', onAbort)
-    let isWhole = false
+    let hasEnd = false
     try {
       for await (const event of streamOf(begun)) {
-        isWhole = event.type === 'finished'
+        hasEnd = event.type === 'finished' || event.type === 'cut-short'
         yield event
-        if (isWhole) return
+        if (hasEnd) return
       }
       if (!signal.aborted) failed(new AgentError('broke-off', 'the agent ended its answer unfinished', { isRetryable: true }))
     } catch (error) {
-      if (!signal.aborted && !isWhole) failed(error)
+      if (!signal.aborted && !hasEnd) failed(error)
       throw error
     } finally {
       signal.removeEventListener('abort', onAbort)

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { mintMessageId, mintSessionId, mintTurnId, type VisitorId } from '../conversation/ids.ts'
 import {
   AGENT_CLOSE_TIMEOUT_MS,
   AGENT_CONNECT_TIMEOUT_MS,
@@ -8,30 +7,18 @@ import {
   LINK_SILENCE_MAX_MS,
   PING_INTERVAL_MS,
 } from '../conversation/limits.ts'
+import { failureFacts, QUESTION, textOf } from '../testing/asked-agent.ts'
 import { createFakeAgentSockets, type FakeAgentSocket } from '../testing/fake-agent-sockets.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
-import { AgentError } from './agent-error.ts'
+import { WebSocketConnectionError } from './agent-error.ts'
 import type { AgentSocketEnd } from './agent-socket.ts'
-import type { AgentEvent, Question } from './agent.ts'
+import type { AgentEvent } from './agent.ts'
 import { WebSocketAgent } from './websocket-agent.ts'
 
 const random = seededRandom(3)
 const bytes = (count: number): Uint8Array => random.bytes(count)
-const question: Question = {
-  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-  session: mintSessionId(bytes),
-  visitor: 'visitor-0123456789' as VisitorId,
-  turnId: mintTurnId(bytes),
-  messageId: mintMessageId(0, bytes),
-  attempt: 2,
-  text: 'How do I renew?',
-  history: [
-    { role: 'user', text: 'Hello' },
-    { role: 'assistant', text: 'Good morning.' },
-  ],
-  deadlineMs: 90_000,
-}
+const question = QUESTION
 const HEADERS = { 'X-Session-ID': question.session, 'X-User-ID': question.visitor, traceparent: question.traceparent }
 
 const part = (content: string, sequence: number, done = false) => ({
@@ -80,15 +67,6 @@ function socketAt(all: readonly FakeAgentSocket[], index: number): FakeAgentSock
   return socket
 }
 
-const textOf = (events: readonly AgentEvent[]): string => events.map((event) => (event.type === 'text' ? event.text : '|')).join('')
-
-/** What an error says of itself. */
-function failure(problem: unknown) {
-  expect(problem).toBeInstanceOf(AgentError)
-  const { kind, isRetryable, retryAfterMs } = problem as AgentError
-  return { kind, isRetryable, retryAfterMs }
-}
-
 const refused = (status?: number, retryAfter?: string): AgentSocketEnd => ({ type: 'refused', status, retryAfter, cause: undefined })
 
 /** A ping under way. */
@@ -113,13 +91,13 @@ describe('a question', () => {
       {
         id: question.messageId,
         type: 'message',
-        content: 'How do I renew?',
+        content: 'How do I renew? 🙂',
         timestamp: '2026-01-05T09:00:00.000Z',
         metadata: {
           sessionId: question.session,
           turnId: question.turnId,
           attempt: 2,
-          deadlineMs: 90_000,
+          deadlineMs: 90_000.4,
           history: [
             { role: 'user', content: 'Hello' },
             { role: 'assistant', content: 'Good morning.' },
@@ -193,7 +171,7 @@ describe('an answer', () => {
     const { socket, ended } = await asked()
     for (const message of messages) socket.say(message)
     const problem = await ended
-    expect(failure(problem)).toEqual({ kind: 'protocol', isRetryable: false, retryAfterMs: undefined })
+    expect(failureFacts(problem)).toEqual({ kind: 'protocol', isRetryable: false, retryAfterMs: undefined })
     expect([String(problem).includes('secret'), (problem as Error).cause, socket.isClosed]).toEqual([false, undefined, true])
     expect(socket.heard.at(-1)).toMatchObject({ type: 'status', content: 'cancel', metadata: { inReplyTo: question.messageId } })
   })
@@ -217,7 +195,7 @@ describe('an answer', () => {
       const { socket, ended } = await asked()
       socket.say({ id: 'e', type: 'error', content: 'secret words', metadata })
       const problem = await ended
-      failures.push(failure(problem))
+      failures.push(failureFacts(problem))
       expect([String(problem).includes('secret'), socket.heard.length, socket.isClosed]).toEqual([false, 1, true])
     }
     expect(failures).toEqual([
@@ -234,7 +212,7 @@ describe('an answer', () => {
     socket.say(part('You ', 0))
     socket.say(part('can', 1))
     socket.end({ type: 'closed', code: 1006 })
-    expect(failure(await ended)).toEqual({ kind: 'broke-off', isRetryable: true, retryAfterMs: undefined })
+    expect(failureFacts(await ended)).toEqual({ kind: 'broke-off', isRetryable: true, retryAfterMs: undefined })
     expect([textOf(events), clock.waiting]).toEqual(['You can', 0])
   })
 
@@ -265,14 +243,32 @@ describe('a connection', () => {
     const { ended } = ask()
     await clock.settle()
     socketAt(sockets.all, 0).end(end)
-    expect([failure(await ended), clock.waiting]).toEqual([expected, 0])
+    expect([failureFacts(await ended), clock.waiting]).toEqual([expected, 0])
+  })
+
+  test.each([
+    ['cannot be made', refused()],
+    ['fails at the other side', refused(500)],
+    ['is lost', { type: 'closed', code: 1006 }],
+  ] as const)('[E23] that %s is an error of its own name', async (_name, end) => {
+    const { asked } = createWorld()
+    const { socket, ended } = await asked()
+    socket.end(end)
+    const problem = await ended
+    expect(problem).toBeInstanceOf(WebSocketConnectionError)
+    expect(problem).toMatchObject({
+      name: 'WebSocketConnectionError',
+      code: 'WEBSOCKET_CONNECTION_ERROR',
+      statusCode: 503,
+      isRetryable: true,
+    })
   })
 
   test('[A7] that does not open in time is given up and cut', async () => {
     const { ask, sockets, clock } = createWorld()
     const { ended } = ask()
     await clock.advance(AGENT_CONNECT_TIMEOUT_MS)
-    expect(failure(await ended)).toEqual({ kind: 'unreachable', isRetryable: true, retryAfterMs: undefined })
+    expect(failureFacts(await ended)).toEqual({ kind: 'unreachable', isRetryable: true, retryAfterMs: undefined })
     expect([socketAt(sockets.all, 0).isCut, clock.waiting]).toEqual([true, 0])
   })
 
@@ -298,7 +294,7 @@ describe('a connection', () => {
     await clock.advance(LINK_SILENCE_MAX_MS - 1)
     expect([socket.pings, socket.isCut]).toEqual([2, false])
     await clock.advance(1)
-    expect(failure(await ended)).toEqual({ kind: 'broke-off', isRetryable: true, retryAfterMs: undefined })
+    expect(failureFacts(await ended)).toEqual({ kind: 'broke-off', isRetryable: true, retryAfterMs: undefined })
     expect([socket.isCut, clock.waiting]).toEqual([true, 0])
   })
 

@@ -13,6 +13,7 @@ import { formatCancel, formatPing, formatPong, formatQuestion, parseAgentMessage
 import type { OpenAgentSocket } from './agent-socket.ts'
 import type { Agent, AgentEvent, Question } from './agent.ts'
 import { hear, NOTHING_READ } from './answer-reader.ts'
+import { callerHeaders, filledUrl, HEALTH_CHECK, placeOf, type Caller } from './caller.ts'
 
 export interface WebSocketAgentOptions {
   /** `ws:` or `wss:`; `{sessionId}` and `{userId}` in it are filled in. */
@@ -24,16 +25,6 @@ export interface WebSocketAgentOptions {
   readonly random: RandomBytes
 }
 
-/** Whom a connection is for. */
-interface Caller {
-  readonly session: string
-  readonly user: string
-  readonly traceparent: string | undefined
-}
-
-/** A ping is nobody's. */
-const HEALTH_CHECK: Caller = { session: 'health-check', user: 'health-check', traceparent: undefined }
-
 export class WebSocketAgent implements Agent {
   readonly description: string
   readonly #options: WebSocketAgentOptions
@@ -43,8 +34,7 @@ export class WebSocketAgent implements Agent {
   /** @throws TypeError when `url` is not a URL. */
   constructor(options: WebSocketAgentOptions) {
     this.#options = options
-    const { protocol, host } = new URL(filledUrl(options.url, HEALTH_CHECK))
-    this.description = `messages ${protocol}//${host}`
+    this.description = `messages ${placeOf(options.url)}`
   }
 
   /** Messages that were about nobody's question and were ignored. */
@@ -56,8 +46,7 @@ export class WebSocketAgent implements Agent {
     const asked: Envelope = { id: question.messageId, now: this.#options.clock.now() }
     let isOver = false
     const cancel = (): string | undefined => (isOver ? undefined : formatCancel(this.#envelope(), asked.id))
-    const { session, visitor: user, traceparent } = question
-    using connection = this.#connect({ session, user, traceparent }, signal, cancel)
+    using connection = this.#connect(question, signal, cancel)
     if (!(await connection.opened())) return
     connection.send(formatQuestion(question, asked))
     let reading = NOTHING_READ
@@ -113,13 +102,10 @@ export class WebSocketAgent implements Agent {
 
   #connect(caller: Caller, signal: AbortSignal, lastWords: () => string | undefined): AgentConnection {
     const { open, url, apiKey, clock } = this.#options
-    const authorization = apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` }
-    const trace = caller.traceparent === undefined ? {} : { traceparent: caller.traceparent }
-    const headers = { 'X-Session-ID': caller.session, 'X-User-ID': caller.user, ...authorization, ...trace }
     const connection = new AgentConnection({
       open,
       url: filledUrl(url, caller),
-      headers,
+      headers: callerHeaders(caller, apiKey),
       clock,
       signal,
       lastWords,
@@ -137,6 +123,3 @@ function isPong(text: string, id: string): boolean {
   const inReplyTo = message.metadata?.inReplyTo
   return inReplyTo === undefined || inReplyTo === id
 }
-
-const filledUrl = (template: string, { session, user }: Pick<Caller, 'session' | 'user'>): string =>
-  template.replaceAll('{sessionId}', encodeURIComponent(session)).replaceAll('{userId}', encodeURIComponent(user))

@@ -25,6 +25,7 @@ test('[O4] without any setting the service has its defaults', () => {
     agent: {
       url: 'ws://127.0.0.1:3001/',
       protocol: 'messages',
+      model: undefined,
       apiKey: undefined,
       concurrency: 32,
       firstTokenTimeoutMs: 10_000,
@@ -41,6 +42,7 @@ test('[O4] without any setting the service has its defaults', () => {
     serviceName: 'Ask a question',
     serviceFile: undefined,
     brand: 'generic',
+    answerLinkHosts: ['gov.uk'],
     logLevel: 'info',
     logDir: undefined,
     operations: { token: undefined, port: undefined },
@@ -82,6 +84,7 @@ test('[O4] every setting reaches the configuration', () => {
     GUIDANCE_DIR: '/guidance',
     SERVICE_NAME: 'Ask about permits',
     SERVICE_FILE: '/etc/chat/service.yaml',
+    ANSWER_LINK_HOSTS: 'gov.uk, NHS.uk',
     BRAND: 'govuk',
     LOG_LEVEL: 'debug',
     LOG_DIR: '/var/log/chat',
@@ -103,6 +106,7 @@ test('[O4] every setting reaches the configuration', () => {
     agent: {
       url: 'wss://agent.example/{sessionId}',
       protocol: 'messages',
+      model: undefined,
       apiKey: 'key',
       concurrency: 4,
       firstTokenTimeoutMs: 1_000,
@@ -119,6 +123,7 @@ test('[O4] every setting reaches the configuration', () => {
     serviceName: 'Ask about permits',
     serviceFile: '/etc/chat/service.yaml',
     brand: 'govuk',
+    answerLinkHosts: ['gov.uk', 'nhs.uk'],
     logLevel: 'debug',
     logDir: '/var/log/chat',
     operations: { token: 'o'.repeat(32), port: 9_090 },
@@ -128,6 +133,21 @@ test('[O4] every setting reaches the configuration', () => {
     drainMs: 0,
     isReadyWhenOffline: true,
   })
+})
+
+test.each([
+  ['https://agent.example/v1', undefined, 'large', 'openai'],
+  ['http://127.0.0.1:8000/v1', 'openai', 'large', 'openai'],
+  ['https://agent.example/run', 'ag-ui', undefined, 'ag-ui'],
+  ['wss://agent.example/', undefined, undefined, 'messages'],
+] as const)('[O4] an agent at %s, form %s and model %s, speaks %s', (url, form, model, protocol) => {
+  const { agent } = readConfig({ AGENT_URL: url, AGENT_PROTOCOL: form, AGENT_MODEL: model, RETRY_API_ATTEMPTS: '7' })
+  expect(agent).toMatchObject({ url, protocol, model })
+  expect(agent.retry).toEqual(
+    protocol === 'messages'
+      ? { attempts: 5, baseDelayMs: 1_000, maxDelayMs: 30_000 }
+      : { attempts: 7, baseDelayMs: 500, maxDelayMs: 5_000 },
+  )
 })
 
 test('[O4] an empty or blank setting counts as not set', () => {
@@ -199,6 +219,21 @@ test.each([
   ['OPS_PORT', '3000'],
   ['OPS_PORT', '65536'],
   ['BUILD_COMMIT', 'main'],
+  ['RETRY_WEBSOCKET_MAX_DELAY_MS', '-1'],
+  ['RETRY_API_ATTEMPTS', '101'],
+  ['RETRY_API_BASE_DELAY_MS', '-1'],
+  ['RETRY_API_MAX_DELAY_MS', '1.5'],
+  ['BREAKER_AI_AGENT_ERROR_THRESHOLD', '50.5'],
+  ['BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', '99999999'],
+  ['AGENT_FIRST_TOKEN_TIMEOUT_MS', '0'],
+  ['AGENT_IDLE_TIMEOUT_MS', '-1'],
+  ['AGENT_DEADLINE_MS', '999'],
+  ['HEALTH_INTERVAL_MS', '-30000'],
+  ['HEALTH_CHECK_TIMEOUT_MS', '0'],
+  ['AGENT_PROTOCOL', 'OpenAI'],
+  ['AGENT_PROTOCOL', 'synthetic-agents'],
+  ['AGENT_URL', 'ftp://agent.example'],
+  ['AGENT_URL', 'https://user:secret@agent.example'],
 ])('[O5] %s=%j is refused', (name, value) => {
   expect(namesOf({ [name]: value })).toEqual([name])
 })
@@ -206,12 +241,8 @@ test.each([
 test.each([
   ['REDIS_URL', 'redis://localhost'],
   ['REDIS_WAIT_REPLICAS', '1'],
-  ['AGENT_PROTOCOL', 'openai'],
-  ['AGENT_PROTOCOL', 'ag-ui'],
-  ['AGENT_URL', 'https://agent.example/v1'],
-  ['AGENT_MODEL', 'large'],
+  ['AGENT_PROTOCOL', 'synthetic-agents'],
   ['BREAKER_REDIS_VOLUME_THRESHOLD', '5'],
-  ['RETRY_API_ATTEMPTS', '3'],
 ])('[O6] %s=%s is refused as not available in this version', (name, value) => {
   expect(faultsOf({ [name]: value })).toEqual([{ name, problem: expect.stringContaining('not available in this version') }])
 })
@@ -241,12 +272,24 @@ test('[O86] in production operators need a token or a port of their own', () => 
   expect([namesOf({ ...env, OPS_TOKEN: 'o'.repeat(32) }), namesOf({ ...env, OPS_PORT: '9090' })]).toEqual([[], []])
 })
 
+test.each([
+  [{ AGENT_URL: 'https://agent.example/v1' }, ['AGENT_MODEL']],
+  [{ AGENT_URL: 'https://agent.example', AGENT_PROTOCOL: 'messages' }, ['AGENT_URL']],
+  [{ AGENT_URL: 'wss://agent.example', AGENT_PROTOCOL: 'openai' }, ['AGENT_URL', 'AGENT_MODEL']],
+  [{ AGENT_PROTOCOL: 'ag-ui' }, ['AGENT_URL']],
+  [{ AGENT_URL: 'https://agent.example', AGENT_PROTOCOL: 'ag-ui', AGENT_MODEL: 'large' }, ['AGENT_MODEL']],
+  [{ AGENT_MODEL: 'large' }, ['AGENT_MODEL']],
+])('[O5] form, address and model of the agent must belong together: %j', (env, names) => {
+  expect(namesOf(env)).toEqual(names)
+})
+
 test('[O5] settings that contradict each other are faults', () => {
-  const env = { BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS: '29999', RETRY_WEBSOCKET_MAX_DELAY_MS: '999' }
+  const env = { BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS: '29999', RETRY_WEBSOCKET_MAX_DELAY_MS: '999', RETRY_API_MAX_DELAY_MS: '499' }
   expect(namesOf({ ...env, AGENT_DEADLINE_MS: '5000', HEALTH_INTERVAL_MS: '1000' })).toEqual([
     'AGENT_FIRST_TOKEN_TIMEOUT_MS',
     'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS',
-    'RETRY_WEBSOCKET_MAX_DELAY_MS',
     'HEALTH_CHECK_TIMEOUT_MS',
+    'RETRY_WEBSOCKET_MAX_DELAY_MS',
+    'RETRY_API_MAX_DELAY_MS',
   ])
 })

@@ -5,7 +5,8 @@
  * A setting that belongs to a feature this version does not have is refused, because ignoring it would be a promise not kept.
  */
 import { ChatServiceError } from '../chat-service-error.ts'
-import { oneOf, origin, readSettings, text, toggle, url, wholeNumber, type Environment, type Parser } from './settings.ts'
+import { hostNames, oneOf, origin, readSettings, text, toggle, url, wholeNumber } from './settings.ts'
+import type { Environment, Parser, SettingsReader } from './settings.ts'
 
 export type { Environment } from './settings.ts'
 
@@ -25,7 +26,9 @@ export interface Config {
   readonly dataDir: string
   readonly agent: {
     readonly url: string
-    readonly protocol: 'messages'
+    readonly protocol: AgentProtocol
+    /** For the protocol that needs one; else `undefined`. */
+    readonly model: string | undefined
     readonly apiKey: string | undefined
     readonly concurrency: number
     readonly firstTokenTimeoutMs: number
@@ -44,6 +47,8 @@ export interface Config {
   /** What the pages say of the service; read again when it changes. */
   readonly serviceFile: string | undefined
   readonly brand: 'generic' | 'govuk'
+  /** Hosts, each with all below it, to which links in answers lead directly. */
+  readonly answerLinkHosts: readonly string[]
   readonly logLevel: LogLevel
   /** Log files beside the output. */
   readonly logDir: string | undefined
@@ -60,6 +65,9 @@ export interface Config {
   readonly drainMs: number
   readonly isReadyWhenOffline: boolean
 }
+
+/** The forms that an agent can speak; `docs/agent-protocol.md` describes them. */
+export type AgentProtocol = 'messages' | 'openai' | 'ag-ui'
 
 /** The circuit breaker of one service. */
 export interface BreakerConfig {
@@ -103,9 +111,8 @@ const BEARER_CHARS_MAX = 512
 /** Settings of the design that mean nothing yet, and what would have to be there. */
 const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
   [/^REDIS_(URL|KEY_PREFIX|WAIT_REPLICAS)$/, 'the Redis store'],
-  [/^AGENT_MODEL$/, 'OpenAI-compatible agents'],
   [/^BREAKER_REDIS_(ERROR_THRESHOLD|VOLUME_THRESHOLD|RESET_TIMEOUT_MS|RESET_TIMEOUT_MAX_MS)$/, 'the Redis store'],
-  [/^RETRY_(API|DATABASE)_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'such services'],
+  [/^RETRY_DATABASE_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'such services'],
 ]
 
 /**
@@ -116,6 +123,12 @@ const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
 export function readConfig(env: Environment): Config {
   const { read, faults } = readSettings(env)
   const simulatorPort = read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)
+  const agentUrl = read('AGENT_URL', url('ws:', 'wss:', 'http:', 'https:'), `ws://127.0.0.1:${simulatorPort}/`)
+  const protocol = read('AGENT_PROTOCOL', agentProtocol, /^http/i.test(agentUrl) ? 'openai' : 'messages')
+  const retries = {
+    websocket: readRetry(read, 'WEBSOCKET', { attempts: 5, baseDelayMs: 1_000, maxDelayMs: 30_000 }),
+    api: readRetry(read, 'API', { attempts: 3, baseDelayMs: 500, maxDelayMs: 5_000 }),
+  }
   const config: Config = {
     environment: read('NODE_ENV', oneOf('development', 'production', 'test'), 'development'),
     host: read('HOST', text(255), '127.0.0.1'),
@@ -124,8 +137,9 @@ export function readConfig(env: Environment): Config {
     trustedProxyHops: read('TRUSTED_PROXY_HOPS', wholeNumber(0, 10), 0),
     dataDir: read('DATA_DIR', text(4_096), './data'),
     agent: {
-      url: read('AGENT_URL', agentUrl, `ws://127.0.0.1:${simulatorPort}/`),
-      protocol: read('AGENT_PROTOCOL', agentProtocol, 'messages'),
+      url: agentUrl,
+      protocol,
+      model: read('AGENT_MODEL', text(200), undefined),
       apiKey: read('AGENT_API_KEY', text(4_096), undefined),
       concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
       firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
@@ -137,11 +151,7 @@ export function readConfig(env: Environment): Config {
         resetTimeoutMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MS', wholeNumber(100, 3_600_000), 30_000),
         resetTimeoutMaxMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', wholeNumber(100, 3_600_000), 300_000),
       }),
-      retry: Object.freeze({
-        attempts: read('RETRY_WEBSOCKET_ATTEMPTS', wholeNumber(1, 100), 5),
-        baseDelayMs: read('RETRY_WEBSOCKET_BASE_DELAY_MS', wholeNumber(0, 600_000), 1_000),
-        maxDelayMs: read('RETRY_WEBSOCKET_MAX_DELAY_MS', wholeNumber(0, 3_600_000), 30_000),
-      }),
+      retry: protocol === 'messages' ? retries.websocket : retries.api,
     },
     turnLeaseMs: read('TURN_LEASE_MS', wholeNumber(500, 60_000), 5_000),
     questionExpiresMs: read('QUESTION_EXPIRES_MS', wholeNumber(1_000, 30 * DAY_MS), DAY_MS),
@@ -151,6 +161,7 @@ export function readConfig(env: Environment): Config {
     serviceName: read('SERVICE_NAME', text(100), 'Ask a question'),
     serviceFile: read('SERVICE_FILE', text(4_096), undefined),
     brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
+    answerLinkHosts: Object.freeze(read('ANSWER_LINK_HOSTS', hostNames, ['gov.uk'])),
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     logDir: read('LOG_DIR', text(4_096), undefined),
     operations: Object.freeze({
@@ -163,7 +174,7 @@ export function readConfig(env: Environment): Config {
     drainMs: read('DRAIN_MS', wholeNumber(0, 600_000), 25_000),
     isReadyWhenOffline: read('READY_WHEN_OFFLINE', toggle, false),
   }
-  const all = [...faults(), ...unavailable(env), ...contradictions(config)]
+  const all = [...faults(), ...unavailable(env), ...contradictions(config), ...retryFaults(retries)]
   if (all.length > 0) throw new ConfigError(all)
   return Object.freeze({ ...config, agent: Object.freeze(config.agent) })
 }
@@ -183,16 +194,20 @@ const bearerToken: Parser<string> = (given) =>
 const commit: Parser<string> = (given) =>
   /^[0-9a-f]{7,40}$/.test(given) ? { value: given } : { problem: 'must be 7 to 40 hexadecimal digits of a commit' }
 
-const agentUrl: Parser<string> = (given) =>
-  /^https?:/i.test(given)
-    ? { problem: 'must be a ws:// or wss:// URL: HTTP agents are not available in this version' }
-    : url('ws:', 'wss:')(given)
-
-const agentProtocol: Parser<'messages'> = (given) => {
-  if (given === 'messages') return { value: given }
-  const isKnown = given === 'openai' || given === 'ag-ui' || given === 'synthetic-agents'
-  return { problem: isKnown ? `must be "messages": "${given}" is not available in this version` : 'must be "messages"' }
+function readRetry(read: SettingsReader['read'], kind: string, standard: RetryConfig): RetryConfig {
+  return Object.freeze({
+    attempts: read(`RETRY_${kind}_ATTEMPTS`, wholeNumber(1, 100), standard.attempts),
+    baseDelayMs: read(`RETRY_${kind}_BASE_DELAY_MS`, wholeNumber(0, 600_000), standard.baseDelayMs),
+    maxDelayMs: read(`RETRY_${kind}_MAX_DELAY_MS`, wholeNumber(0, 3_600_000), standard.maxDelayMs),
+  })
 }
+
+const PROTOCOLS = ['messages', 'openai', 'ag-ui'] as const
+
+const agentProtocol: Parser<AgentProtocol> = (given) =>
+  given === 'synthetic-agents'
+    ? { problem: 'must not be "synthetic-agents", which is not available in this version: nothing describes that form' }
+    : oneOf(...PROTOCOLS)(given)
 
 function unavailable(env: Environment): readonly ConfigFault[] {
   return Object.keys(env).flatMap((name) => {
@@ -229,22 +244,49 @@ function contradictions(config: Config): readonly ConfigFault[] {
       problem: 'may be "govuk" only when PUBLIC_ORIGIN is on a gov.uk domain: the GOV.UK crown and typeface are for those',
     })
   }
+  faults.push(...agentFaults(agent))
   if (agent.firstTokenTimeoutMs > agent.deadlineMs) {
     faults.push({ name: 'AGENT_FIRST_TOKEN_TIMEOUT_MS', problem: `must not be longer than AGENT_DEADLINE_MS (${agent.deadlineMs})` })
   }
-  const { breaker, retry } = agent
+  const { breaker } = agent
   if (breaker.resetTimeoutMaxMs < breaker.resetTimeoutMs) {
     const problem = `must not be shorter than BREAKER_AI_AGENT_RESET_TIMEOUT_MS (${breaker.resetTimeoutMs})`
     faults.push({ name: 'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', problem })
-  }
-  if (retry.maxDelayMs < retry.baseDelayMs) {
-    const problem = `must not be shorter than RETRY_WEBSOCKET_BASE_DELAY_MS (${retry.baseDelayMs})`
-    faults.push({ name: 'RETRY_WEBSOCKET_MAX_DELAY_MS', problem })
   }
   if (config.healthCheckTimeoutMs > config.healthIntervalMs) {
     faults.push({ name: 'HEALTH_CHECK_TIMEOUT_MS', problem: `must not be longer than HEALTH_INTERVAL_MS (${config.healthIntervalMs})` })
   }
   return faults
+}
+
+/** A form and an address that do not belong together, and a model for a form that has none, or the other way round. */
+function agentFaults({ url: place, protocol, model }: Config['agent']): readonly ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const isWebSocket = /^wss?:/i.test(place)
+  if (protocol === 'messages' && !isWebSocket) {
+    faults.push({ name: 'AGENT_URL', problem: 'must be a ws:// or wss:// URL when AGENT_PROTOCOL is "messages"' })
+  }
+  if (protocol !== 'messages' && isWebSocket) {
+    faults.push({ name: 'AGENT_URL', problem: `must be an http:// or https:// URL when AGENT_PROTOCOL is "${protocol}"` })
+  }
+  if (protocol === 'openai' && model === undefined) {
+    faults.push({
+      name: 'AGENT_MODEL',
+      problem: 'must name the model to ask when AGENT_PROTOCOL is "openai", as it is for an http:// or https:// AGENT_URL',
+    })
+  }
+  if (protocol !== 'openai' && model !== undefined) {
+    faults.push({ name: 'AGENT_MODEL', problem: `means nothing when AGENT_PROTOCOL is "${protocol}": that form names no model` })
+  }
+  return faults
+}
+
+function retryFaults(retries: Readonly<Record<'websocket' | 'api', RetryConfig>>): readonly ConfigFault[] {
+  return Object.entries(retries).flatMap(([kind, { baseDelayMs, maxDelayMs }]) => {
+    const name = `RETRY_${kind.toUpperCase()}`
+    const problem = `must not be shorter than ${name}_BASE_DELAY_MS (${baseDelayMs})`
+    return maxDelayMs < baseDelayMs ? [{ name: `${name}_MAX_DELAY_MS`, problem }] : []
+  })
 }
 
 /** Browsers treat their own machine as secure, which lets a production build be tried there. */

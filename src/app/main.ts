@@ -9,10 +9,7 @@ import { ChatServiceError } from '../chat-service-error.ts'
 import { readConfig } from './config.ts'
 import { createPorts } from './ports.ts'
 import { startService, type Service } from './service.ts'
-import { signalMeaning, StopTooSlowError } from './shutdown.ts'
-
-/** What stopping may take beyond the time that running answers are given; then the process ends as it is. */
-const STOP_LIMIT_MS = 10_000
+import { signalMeaning, STOP_LIMIT_MS, StopTooSlowError } from './shutdown.ts'
 
 const ports = createPorts()
 

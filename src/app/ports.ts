@@ -3,10 +3,15 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import os from 'node:os'
 import type { RandomBytes } from '../conversation/ids.ts'
 import { WebSocket } from 'ws'
+import { AgUiAgent } from '../agent/ag-ui-agent.ts'
 import type { Agent } from '../agent/agent.ts'
+import { createNodeAgentHttp } from '../agent/node-agent-http.ts'
+import { OpenAiAgent } from '../agent/openai-agent.ts'
 import { WebSocketAgent } from '../agent/websocket-agent.ts'
 import { createWsAgentSockets } from '../agent/ws-agent-socket.ts'
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
@@ -60,9 +65,20 @@ export const createPorts = (): Ports => ({
   isTerminal: process.stdout.isTTY,
   checkLink,
   openLog: ({ dataDir }, ports, onFatal) => openSqliteLog({ file: storeFileIn(dataDir), onFatal }, ports),
-  createAgent: ({ agent: { url, apiKey } }, { clock, randomBytes: random }) =>
-    new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket) }),
+  createAgent,
 })
+
+function createAgent({ agent: { protocol, url, model = '', apiKey } }: Config, { clock, randomBytes: random }: AgentPorts): Agent {
+  const send = createNodeAgentHttp({ http: httpRequest, https: httpsRequest })
+  switch (protocol) {
+    case 'messages':
+      return new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket) })
+    case 'openai':
+      return new OpenAiAgent({ url, model, apiKey, clock, send })
+    case 'ag-ui':
+      return new AgUiAgent({ url, apiKey, clock, random, send })
+  }
+}
 
 /** Calls `then` after `ms` milliseconds, however long that is, unless called off. */
 function schedule(ms: number, then: () => void): () => void {

@@ -241,6 +241,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
     brand: config.brand,
     isProduction: config.environment === 'production',
     sessionTtlMs: config.sessionTtlMs,
+    trustedLinkHosts: config.answerLinkHosts,
     trustedProxyHops: config.trustedProxyHops,
   }
   await server.register({

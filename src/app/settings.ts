@@ -79,6 +79,17 @@ export const url =
     return parsed.username === '' && parsed.password === '' ? { value: given } : problem
   }
 
+const HOST_NAMES_MAX = 50
+
+/** Names of hosts, with commas between them. */
+export const hostNames: Parser<readonly string[]> = (given) => {
+  const names = given.split(',').map((name) => name.trim().toLowerCase())
+  const areNames = names.every((name) => /^(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+$/.test(name))
+  return areNames && names.length <= HOST_NAMES_MAX
+    ? { value: names }
+    : { problem: `must be at most ${HOST_NAMES_MAX} names of hosts such as gov.uk, without scheme or port and with commas between them` }
+}
+
 /** Scheme, host and port, and nothing after them. */
 export const origin: Parser<string> = (given) => {
   const parsed = URL.canParse(given) ? new URL(given) : undefined

@@ -5,6 +5,8 @@
 
 import { ChatServiceError } from '../chat-service-error.ts'
 
+/** What stopping may take beyond the time that running answers are given, in milliseconds; then the process ends as it is. */
+export const STOP_LIMIT_MS = 10_000
 /** Signals within this time of the first are the same Ctrl-C. */
 export const SAME_SIGNAL_MS = 500
 

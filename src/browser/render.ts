@@ -5,6 +5,7 @@
  * written again, so selection and a reader's place stay; focus is never lost; nothing scrolls for somebody who reads elsewhere.
  * HTML is inserted at one place only, and it comes from the server's renderer.
  */
+import { ANSWER_LINKS_SHOWN_MAX } from '../conversation/limits.ts'
 import type { Clock } from '../resilience/clock.ts'
 import { createAnnouncer } from './announcer.ts'
 import { find, findIn, focusOn, setText, setVisible, template } from './elements.ts'
@@ -132,6 +133,7 @@ function createPut(): (element: HTMLElement, item: ShownItem) => void {
     time.dateTime = item.isoTime
     putText(element, item)
     putStatus(findIn(element, '[data-status]'), item)
+    putSources(element, item)
     putAction(element, item)
   }
 }
@@ -172,6 +174,24 @@ function putStatus(place: HTMLElement, { status, isWorking }: ShownItem): void {
     setText(element, line)
     element.classList.toggle('app-message__status--working', isWorking && index === status.length - 1)
   })
+}
+
+/** Once an answer has ended, its links are listed under it, each address once. */
+function putSources(element: HTMLElement, { kind, state }: ShownItem): void {
+  if (kind !== 'answer' || state === 'running' || element.querySelector('[data-sources]') !== null) return
+  const links = new Map<string, HTMLAnchorElement>()
+  for (const link of findIn(element, '[data-blocks]').querySelectorAll<HTMLAnchorElement>('a[href]')) {
+    if (links.size < ANSWER_LINKS_SHOWN_MAX && !links.has(link.href)) links.set(link.href, link)
+  }
+  if (links.size === 0) return
+  const sources = template('sources-template')
+  const rows = [...links.values()].map((link) => {
+    const row = document.createElement('li')
+    row.append(link.cloneNode(true))
+    return row
+  })
+  findIn(sources, 'ul').replaceChildren(...rows)
+  findIn(element, '[data-status]').after(sources)
 }
 
 /** The item's form, as the page without JavaScript has it: should sending through the link fail, it is posted. */

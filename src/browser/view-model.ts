@@ -287,7 +287,8 @@ function stepWaiting(before: Memory['waitingSince'], items: readonly Item[], now
 }
 
 function shownItems(link: LinkView, waitingSince: Memory['waitingSince'], context: ViewContext): readonly ShownItem[] {
-  const views = viewItems(link.items, { words: context.itemWords, now: context.wallNow })
+  const hasLinks = (answer: AnswerItem): boolean => countLinks(link.blocksOf(answer).html) > 0
+  const views = viewItems(link.items, { words: context.itemWords, now: context.wallNow, hasLinks })
   return views.map((view, index) => {
     const item = link.items[index]
     if (item?.kind !== 'answer') return { ...view, text: item?.text ?? '', blocks: [], isPending: false, isWorking: false }

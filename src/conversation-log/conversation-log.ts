@@ -26,7 +26,7 @@ export interface Session {
   readonly logId: LogId
   /** Milliseconds since the epoch. */
   readonly createdAt: number
-  /** Moved on by every question; from then on the session cannot be found. */
+  /** Moved on by every question and by `keepSession`; from then on the session cannot be found. */
   readonly expiresAt: number
   /** How many questions were accepted. */
   readonly questions: number
@@ -152,6 +152,8 @@ export interface ConversationLog extends AsyncDisposable {
   findSession(id: SessionId): Promise<Session | undefined>
   /** The visitor's sessions, newest first, at most `SESSIONS_PER_VISITOR_MAX`. */
   listSessions(visitor: VisitorId): Promise<readonly Session[]>
+  /** Moves the session's end on as a question does, and says how it stands then. `undefined` when there is none. */
+  keepSession(id: SessionId): Promise<Session | undefined>
   /** Deletes a session with everything in it, open turns included. `false` when there was none. */
   deleteSession(id: SessionId): Promise<boolean>
   /** Deletes up to `limit` expired sessions and says how many. */

@@ -54,6 +54,7 @@ import {
   entriesAfter,
   entryAt,
   findTurn,
+  withLaterEnd,
   withTurn,
   type AppendMeans,
   type SessionRecord,
@@ -104,6 +105,14 @@ export class MemoryStore implements SyncLog {
   listSessions(visitor: VisitorId): readonly Session[] {
     const sessions = [...this.#sessions.keys()].flatMap((id) => this.findSession(id) ?? [])
     return sessions.filter((session) => session.visitor === visitor).toReversed()
+  }
+
+  keepSession(id: SessionId): Session | undefined {
+    const record = this.#live(id)
+    if (record === undefined) return undefined
+    const kept = withLaterEnd(record, this.#ports.now())
+    this.#save(kept)
+    return kept.session
   }
 
   deleteSession(id: SessionId): boolean {

@@ -109,12 +109,18 @@ export function ask(
   if (message === undefined) throw new LogError('corrupt', 'M1: an appended question is not in the journal')
   const next: SessionRecord = {
     ...longer,
-    // The later of the two: a clock that was set back must not shorten a session's life.
-    session: { ...session, questions: session.questions + 1, expiresAt: Math.max(session.expiresAt, message.at + record.ttlMs) },
+    session: { ...withLaterEnd(record, message.at).session, questions: session.questions + 1 },
     lastNumbers: new Map(lastNumbers).set(message.device, message.number),
     openTurns: [...openTurns, { place: means.place, turn: openTurn(message) }],
   }
   return { result: accepted(session.logId, message, false), record: next }
+}
+
+/** The session with its whole life before it again from `at` on, in milliseconds since the epoch. */
+export function withLaterEnd(record: SessionRecord, at: number): SessionRecord {
+  const { session, ttlMs } = record
+  // The later of the two: a clock that was set back must not shorten a session's life.
+  return { ...record, session: { ...session, expiresAt: Math.max(session.expiresAt, at + ttlMs) } }
 }
 
 const emptyJournal = (): Journal => ({ entries: [], byMessage: new Map(), turnIds: new Map() })

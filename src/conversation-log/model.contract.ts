@@ -66,6 +66,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('look' as const), session: small, visitor: fc.nat(1), device: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), session: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('purge' as const), limit: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('keep' as const), session: small }) },
 )
 /** Sequences begin with sessions there, because without one there is little to try. */
 const BEGINNING = [0, 1, 2].map((session) => ({ do: 'create' as const, session, visitor: session % 2 }))
@@ -98,6 +99,8 @@ const MUST_HAPPEN = [
   'write refused',
   'delete true',
   'delete false',
+  'keep something',
+  'keep undefined',
   'purge some',
   'purge none',
 ]
@@ -266,6 +269,8 @@ async function answerTo(side: Side, cast: Cast, each: Step): Promise<unknown> {
       ]
     case 'delete':
       return log.deleteSession(pick(cast.sessions, each.session))
+    case 'keep':
+      return log.keepSession(pick(cast.sessions, each.session))
     case 'purge':
       return log.deleteExpired(each.limit)
     case 'wait':

@@ -62,6 +62,21 @@ export function describeSessionsOfLog(open: OpenLog): void {
     expect(await log.findSession(id)).toBeUndefined()
   })
 
+  test('[H60] a session that is kept has its whole life before it again, and one that is gone stays so', async () => {
+    await using world = await createWorld(open)
+    const { log, clock } = world
+    const id = await world.begin()
+    clock.advanceSync(TTL_MS - 1)
+    const kept = await log.keepSession(id)
+    expect(kept).toMatchObject({ id, questions: 0, expiresAt: clock.now() + TTL_MS })
+    expect(await log.findSession(id)).toEqual(kept)
+    world.clock.jump(-30_000)
+    expect(await log.keepSession(id)).toEqual(kept)
+    clock.advanceSync(TTL_MS + 30_000)
+    expect([await log.keepSession(id), await log.findSession(id)]).toEqual([undefined, undefined])
+    expect(await log.keepSession(world.newSessionId())).toBeUndefined()
+  })
+
   test('[L3] a clock that was set back does not shorten a session', async () => {
     await using world = await createWorld(open)
     const id = await world.begin()

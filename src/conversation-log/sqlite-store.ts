@@ -79,6 +79,7 @@ const STATEMENTS = {
   insertSession: `INSERT INTO session (session_id, visitor, log_id, created_at, expires_at, ttl_ms, questions, fence)
     VALUES (?, ?, ?, ?, ?, ?, 0, 0)`,
   countQuestion: 'UPDATE session SET questions = questions + 1, expires_at = max(expires_at, ?2 + ttl_ms) WHERE id = ?1',
+  keep: 'UPDATE session SET expires_at = max(expires_at, ?2 + ttl_ms) WHERE id = ?1',
   setFence: 'UPDATE session SET fence = ?2 WHERE id = ?1',
   deleteSession: 'DELETE FROM session WHERE session_id = ?',
   deleteExpired: 'DELETE FROM session WHERE id IN (SELECT id FROM session WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)',
@@ -149,6 +150,13 @@ export class SqliteStore implements SyncLog {
 
   listSessions(visitor: VisitorId): readonly Session[] {
     return this.#all('sessionsOf', this.#ports.now(), visitor).map(sessionIn)
+  }
+
+  keepSession(id: SessionId): Session | undefined {
+    const stored = this.#live(id)
+    if (stored === undefined) return undefined
+    this.#run('keep', stored.key, this.#ports.now())
+    return this.#live(id)?.session
   }
 
   deleteSession(id: SessionId): boolean {

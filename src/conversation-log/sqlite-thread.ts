@@ -39,6 +39,7 @@ export function entropyOf(command: LogCommand): number {
       return command.args[1].length * ID_BYTES
     case 'findSession':
     case 'listSessions':
+    case 'keepSession':
     case 'deleteSession':
     case 'deleteExpired':
     case 'lastNumber':

@@ -74,6 +74,7 @@ export function portOf(options: {
     createSession: call('createSession'),
     findSession: call('findSession'),
     listSessions: call('listSessions'),
+    keepSession: call('keepSession'),
     deleteSession: call('deleteSession'),
     deleteExpired: call('deleteExpired'),
     ask: call('ask'),
@@ -117,6 +118,7 @@ export function ringsOf(command: LogCommand, result: unknown): Rings {
     case 'createSession':
     case 'findSession':
     case 'listSessions':
+    case 'keepSession':
     case 'deleteExpired':
     case 'lastNumber':
     case 'read':

@@ -21,6 +21,7 @@ export const TURN_END_REASONS = [
   'idle-timeout',
   'deadline',
   'too-long',
+  'withheld',
   'empty-answer',
   'too-many-attempts',
   'asked-to-stop',

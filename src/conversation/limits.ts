@@ -31,6 +31,14 @@ export const STOP_LOOK_MS = 100
 export const HAND_OVER_MAX_MS = 2_000
 /** One WebSocket message from an agent, in bytes: room for the longest answer in one piece. */
 export const AGENT_FRAME_BYTES_MAX = 1024 * 1024
+/** The whole body of an agent's answer over HTTP, in bytes: room for the longest answer letter by letter … */
+export const AGENT_BODY_BYTES_MAX = 64 * 1024 * 1024
+/** … and what is read of the body of its refusal. */
+export const AGENT_ERROR_BYTES_MAX = 64 * 1024
+/** After the end of an answer over HTTP this long for what belongs to it: how many tokens it took, or that it failed after all. */
+export const AGENT_TAIL_MS = 1_000
+/** Messages that an agent may have begun and not ended within one answer. */
+export const AGENT_MESSAGES_OPEN_MAX = 100
 /** Messages of an agent that may wait to be read before its socket is paused. */
 export const AGENT_INBOX_MAX = 256
 /** A connection to an agent that is not open by then has failed … */
@@ -114,11 +122,17 @@ export const ANSWER_MARKDOWN_CHARS_MAX = 50_000
 export const ANSWER_BLOCKS_MAX = 1_000
 /** … in blocks of about this length. */
 export const ANSWER_PLAIN_BLOCK_CHARS = 4_000
+/** The address of a link in an answer, in UTF-16 units; a longer one is shown as text. */
+export const ANSWER_LINK_CHARS_MAX = 2_000
+/** Links of one answer that are listed under it. */
+export const ANSWER_LINKS_SHOWN_MAX = 50
 
 /** The page without JavaScript waits this long for the answer. */
 export const PAGE_WAIT_MAX_MS = 8_000
 /** … and looks no more often than this. */
 export const PAGE_WAIT_LOOK_MS = 100
+/** A page says that its conversation is about to close, and offers to keep it open, from so long before. */
+export const SESSION_ENDING_MS = 120_000
 /** Answers kept rendered, in UTF-16 units of their text. */
 export const ANSWER_CACHE_CHARS_MAX = 4_000_000
 /** An SSE response ends by then, so that no proxy cuts it first. */

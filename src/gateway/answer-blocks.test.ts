@@ -31,7 +31,7 @@ test('[W4] another text under the same name is rendered as itself', () => {
 })
 
 test('[W5] what is kept is bounded, and what was forgotten is rendered again', () => {
-  const blocks = createAnswerBlocks(20)
+  const blocks = createAnswerBlocks(undefined, 20)
   const first = blocks.of(answer('First words.', 'complete', 1))
   expect(blocks.of(answer('First words.', 'complete', 1))).toBe(first)
   blocks.of(answer('Second words.', 'complete', 2))

@@ -6,6 +6,7 @@
  */
 import type { AnswerItem } from '../conversation/conversation.ts'
 import { ANSWER_CACHE_CHARS_MAX } from '../conversation/limits.ts'
+import { ANSWER_STYLE, type HtmlStyle } from './answer-html.ts'
 import { renderBlocks, type AnswerBlock } from './render-answer.ts'
 
 export interface AnswerBlocks {
@@ -19,7 +20,7 @@ interface Known {
   readonly blocks: readonly AnswerBlock[]
 }
 
-export function createAnswerBlocks(charsMax: number = ANSWER_CACHE_CHARS_MAX): AnswerBlocks {
+export function createAnswerBlocks(style: HtmlStyle = ANSWER_STYLE, charsMax: number = ANSWER_CACHE_CHARS_MAX): AnswerBlocks {
   // In order of last use.
   const known = new Map<string, Known>()
   let chars = 0
@@ -47,7 +48,7 @@ export function createAnswerBlocks(charsMax: number = ANSWER_CACHE_CHARS_MAX): A
       const isSame = earlier?.text === text && earlier.isEnded === isEnded
       // A reader that is behind, or a log that was rolled back, may show another text under the same name.
       const isPrefix = earlier !== undefined && !earlier.isEnded && text.startsWith(earlier.text)
-      const blocks = isSame ? earlier.blocks : renderBlocks(text, isEnded, isPrefix ? earlier.blocks : [])
+      const blocks = isSame ? earlier.blocks : renderBlocks(text, isEnded, isPrefix ? earlier.blocks : [], style)
       remember(key, { text, isEnded, blocks })
       return blocks
     },

@@ -3,6 +3,7 @@
  * and an attribute only with a value made here; whatever else a token holds is shown as text.
  */
 import type { Token } from 'markdown-it'
+import { ANSWER_LINK_CHARS_MAX } from '../conversation/limits.ts'
 
 /** Host names are what people trust, so text that could turn one around is not shown inside a link. */
 const BIDI_CONTROLS = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g
@@ -14,10 +15,18 @@ export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (ch
 /** A web address without a user name in it, or one of our own help pages; nothing else becomes a link. */
 export const isSafeLink = (href: string): boolean => targetOf(href) !== undefined
 
-/** Where a link may go; `host` is shown after its text. */
-interface Target {
+/** Where a link may go. */
+export interface Target {
   readonly href: string
+  /** With its port; `undefined` for a page of this service. */
   readonly host: string | undefined
+}
+
+/** How a link is written. */
+export interface WrittenLink {
+  readonly href: string
+  /** Stands after its text, which can say anything. */
+  readonly note: string | undefined
 }
 
 /** Any other address of ours would let an answer send people to where something is done. */
@@ -28,10 +37,16 @@ function targetOf(href: string): Target | undefined {
   if (!/^https?:\/\//i.test(href)) return undefined
   const url = URL.parse(href)
   if (url === null || url.username !== '' || url.password !== '' || url.hostname === '') return undefined
-  return { href: url.href, host: isGovUk(url.hostname) ? undefined : url.host }
+  // Nobody reads a longer one.
+  if (url.href.length > ANSWER_LINK_CHARS_MAX) return undefined
+  return { href: url.href, host: url.host }
 }
 
-const isGovUk = (host: string): boolean => host === 'gov.uk' || host.endsWith('.gov.uk')
+/** Whether the host is one of `trusted` or below one. */
+export function isTrustedHost(host: string, trusted: readonly string[]): boolean {
+  const name = host.replace(/:\d+$/, '')
+  return trusted.some((one) => name === one || name.endsWith(`.${one}`))
+}
 
 /** Fixed HTML for tokens without content of their own. */
 const FIXED: Readonly<Record<string, string>> = {
@@ -64,10 +79,21 @@ const FIXED: Readonly<Record<string, string>> = {
 }
 
 /** What each level of heading in the Markdown becomes. */
-export type Headings = Readonly<Record<string, { readonly tag: string; readonly size: string }>>
+type Headings = Readonly<Record<string, { readonly tag: string; readonly size: string }>>
+
+/** What a text is rendered for. */
+export interface HtmlStyle {
+  readonly headings: Headings
+  readonly link: (target: Target) => WrittenLink
+}
+
+/** Links go where they say, and name the host unless it is trusted. */
+const directLinks =
+  (trusted: readonly string[]): HtmlStyle['link'] =>
+  ({ href, host }) => ({ href, note: host === undefined || isTrustedHost(host, trusted) ? undefined : host })
 
 /** The chat page's own headings end at h3, so an answer's begin at h4. */
-export const ANSWER_HEADINGS: Headings = {
+const ANSWER_HEADINGS: Headings = {
   h1: { tag: 'h4', size: 'm' },
   h2: { tag: 'h4', size: 'm' },
   h3: { tag: 'h5', size: 's' },
@@ -77,7 +103,7 @@ export const ANSWER_HEADINGS: Headings = {
 }
 
 /** A page of text has its title as h1. */
-export const PAGE_HEADINGS: Headings = {
+const PAGE_HEADINGS: Headings = {
   h1: { tag: 'h2', size: 'm' },
   h2: { tag: 'h2', size: 'm' },
   h3: { tag: 'h3', size: 's' },
@@ -86,16 +112,33 @@ export const PAGE_HEADINGS: Headings = {
   h6: { tag: 'h6', size: 's' },
 }
 
+/** Hosts that need no naming unless a service says otherwise. */
+const GOV_UK: readonly string[] = ['gov.uk']
+
+export const ANSWER_STYLE: HtmlStyle = { headings: ANSWER_HEADINGS, link: directLinks(GOV_UK) }
+export const PAGE_STYLE: HtmlStyle = { headings: PAGE_HEADINGS, link: directLinks(GOV_UK) }
+
+/** For a file that lies elsewhere: pages of this service by their whole address, and every address to be read. */
+export const printedStyle = (origin: string): HtmlStyle => ({
+  headings: ANSWER_HEADINGS,
+  link({ href, host }) {
+    const whole = host === undefined ? `${origin}${href}` : href
+    return { href: whole, note: whole }
+  },
+})
+
+type OpenLinks = (WrittenLink | undefined)[]
+
 /** The HTML of a run of tokens; `inline` tokens must have their children. */
-export function renderTokens(tokens: readonly Token[], headings: Headings): string {
-  const links: (Target | undefined)[] = []
-  return tokens.map((token) => renderToken(token, links, headings)).join('')
+export function renderTokens(tokens: readonly Token[], style: HtmlStyle): string {
+  const links: OpenLinks = []
+  return tokens.map((token) => renderToken(token, links, style)).join('')
 }
 
-function renderToken(token: Token, links: (Target | undefined)[], headings: Headings): string {
+function renderToken(token: Token, links: OpenLinks, style: HtmlStyle): string {
   switch (token.type) {
     case 'inline':
-      return renderTokens(token.children ?? [], headings)
+      return renderTokens(token.children ?? [], style)
     case 'text':
     case 'text_special':
       return escapeHtml(links.length > 0 ? token.content.replace(BIDI_CONTROLS, '') : token.content)
@@ -114,11 +157,11 @@ function renderToken(token: Token, links: (Target | undefined)[], headings: Head
       return token.hidden ? '' : '</p>'
     case 'heading_open':
     case 'heading_close':
-      return heading(token, headings)
+      return heading(token, style.headings)
     case 'ordered_list_open':
       return orderedList(token)
     case 'link_open':
-      return openLink(token, links)
+      return openLink(token, links, style)
     case 'link_close':
       return closeLink(links)
     default:
@@ -137,15 +180,15 @@ function orderedList(token: Token): string {
   return `<ol class="govuk-list govuk-list--number"${from}>`
 }
 
-function openLink(token: Token, links: (Target | undefined)[]): string {
+function openLink(token: Token, links: OpenLinks, style: HtmlStyle): string {
   const target = targetOf(String(token.attrGet('href') ?? ''))
-  links.push(target)
-  return target === undefined ? '' : `<a class="govuk-link" href="${escapeHtml(target.href)}" rel="noopener noreferrer nofollow">`
+  const link = target && style.link(target)
+  links.push(link)
+  return link === undefined ? '' : `<a class="govuk-link" href="${escapeHtml(link.href)}" rel="noopener noreferrer nofollow">`
 }
 
-/** A link's text can say anything, so where it goes is shown, unless it stays on GOV.UK or here. */
-function closeLink(links: (Target | undefined)[]): string {
-  const target = links.pop()
-  if (target === undefined) return ''
-  return target.host === undefined ? '</a>' : ` (${escapeHtml(target.host)})</a>`
+function closeLink(links: OpenLinks): string {
+  const link = links.pop()
+  if (link === undefined) return ''
+  return link.note === undefined ? '</a>' : ` (${escapeHtml(link.note)})</a>`
 }

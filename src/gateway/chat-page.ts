@@ -1,12 +1,14 @@
 /** The chat page as its template needs it: the conversation as it stands, the forms, and the data for its script. */
 import type { Request } from '@hapi/hapi'
-import { isOpen, type Item } from '../conversation/conversation.ts'
+import { isOpen, type AnswerItem, type Item } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
-import { QUESTION_GRAPHEMES_MAX, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
+import { QUESTION_GRAPHEMES_MAX, SESSION_ENDING_MS, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
+import type { Session } from '../conversation-log/conversation-log.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
+import { linksIn } from './answer-links.ts'
 import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
@@ -31,6 +33,17 @@ export const conversationPath = (session: string): string => `/conversations/${s
 export const answerPath = (session: string, messageId: MessageId): string =>
   `${conversationPath(session)}?wait=${messageId}#${questionKey(messageId)}`
 
+/** When the conversation closes. Every page about one says it. */
+export const keptUntilLine = ({ context }: PageShell, { expiresAt }: Session): string =>
+  fill(ENGLISH.chat.keptUntil, { time: formatTime(expiresAt, context.clock.now(), ENGLISH.item) })
+
+/** What is said of the conversation's end; `isNear` when it is about to come. */
+const endingOf = ({ expiresAt }: Session, now: number) => ({
+  isNear: expiresAt - now <= SESSION_ENDING_MS,
+  time: formatTime(expiresAt, now, ENGLISH.item),
+  isoTime: new Date(expiresAt).toISOString(),
+})
+
 export interface ChatPages {
   render(request: Request, own: OwnConversation, options?: ChatPageOptions): string
 }
@@ -46,7 +59,10 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
       const words = itemWordsOf(service)
       const { items } = conversation
       const window = windowOf(items, options.before)
-      const views = viewItems(items, { words, now }).slice(window.start, window.end)
+      // Only what is shown is rendered.
+      const shown = new Set(items.slice(window.start, window.end))
+      const hasLinks = (answer: AnswerItem): boolean => shown.has(answer) && linksIn(blocks.of(answer)).length > 0
+      const views = viewItems(items, { words, now, hasLinks }).slice(window.start, window.end)
       const running = items.find((item) => item.kind === 'question' && isOpen(item))
       const waiting = items.findLast((item) => item.kind === 'question' && isOpen(item))
       const base = conversationPath(session.id)
@@ -67,7 +83,8 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         typed: options.typed,
         newMessageId: options.messageId ?? mintId(),
         questionMax: QUESTION_GRAPHEMES_MAX,
-        keptUntil: fill(ENGLISH.chat.keptUntil, { time: formatTime(session.expiresAt, now, ENGLISH.item) }),
+        keptUntil: keptUntilLine(shell, session),
+        ending: endingOf(session, now),
         blank: BLANK,
         pageData: dataBlock({
           session: session.id,
@@ -91,10 +108,16 @@ function windowOf(items: readonly Item[], before: number | undefined): { readonl
 /** One message for the template. */
 function itemModel(view: ItemView, item: Item | undefined, blocks: AnswerBlocks, mintId: () => MessageId): object {
   const action = view.action === undefined ? undefined : { ...view.action, newMessageId: mintId() }
-  if (item?.kind !== 'answer') return { ...view, action, text: item?.text ?? '', blocks: [] }
+  if (item?.kind !== 'answer') return { ...view, action, text: item?.text ?? '', blocks: [], links: [] }
   const done = blocks.of(item)
   const rest = item.text.slice(done.at(-1)?.upTo ?? 0)
-  return { ...view, action, text: rest.trim() === '' ? '' : rest.trimStart(), blocks: done.map(({ html }) => html) }
+  return {
+    ...view,
+    action,
+    text: rest.trim() === '' ? '' : rest.trimStart(),
+    blocks: done.map(({ html }) => html),
+    links: item.status === 'streaming' ? [] : linksIn(done),
+  }
 }
 
 const blankView = (kind: ItemView['kind']) => ({
@@ -106,6 +129,7 @@ const blankView = (kind: ItemView['kind']) => ({
   status: [],
   state: 'done',
   blocks: [],
+  links: [],
   text: '',
 })
 const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', label: '', about: '' })

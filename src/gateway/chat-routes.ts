@@ -6,7 +6,7 @@ import { isOpen, findQuestion } from '../conversation/conversation.ts'
 import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
 import { formatTime } from '../page/item-view.ts'
 import { fill } from '../page/page-data.ts'
-import { answerPath, conversationPath, createChatPages, type ChatPageOptions, type ChatPages } from './chat-page.ts'
+import { answerPath, conversationPath, createChatPages, keptUntilLine, type ChatPageOptions, type ChatPages } from './chat-page.ts'
 import {
   MessageConflictError,
   OverloadError,
@@ -22,6 +22,9 @@ import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
 import type { NewAsk } from './visitor-sessions.ts'
 import { waitForAnswer } from './wait-for-answer.ts'
 import { ENGLISH } from './words.ts'
+
+/** How long the list says that a conversation was deleted. */
+const DELETED_NEWS_MS = 60_000
 
 const FORM_POST: RouteOptions = { payload: { allow: 'application/x-www-form-urlencoded', maxBytes: REQUEST_BYTES_MAX } }
 
@@ -40,6 +43,7 @@ export function registerChatRoutes(server: Server, shell: PageShell): void {
   post('/conversations/{id}/ask-again', (request, h) => askAgain(shell.context, pages, request, h))
   post('/conversations/{id}/stop', (request, h) => stop(shell.context, request, h))
   post('/conversations/{id}/cancel', (request, h) => stop(shell.context, request, h))
+  post('/conversations/{id}/keep-open', (request, h) => keepOpen(shell.context, request, h))
   get('/conversations/{id}/delete', (request, h) => confirmDelete(shell, request, h))
   post('/conversations/{id}/delete', (request, h) => remove(shell.context, request, h))
 }
@@ -68,12 +72,15 @@ async function list(shell: PageShell, request: Request, h: ResponseToolkit, noti
     }
   })
   const { heading } = ENGLISH.list
+  const deletedAt = Number(queryText(request, 'deleted'))
+  const isNews = now - deletedAt >= 0 && now - deletedAt < DELETED_NEWS_MS
   const html = renderPage(shell, request, 'conversations', {
     title: heading,
     section: 'conversations',
     robots: 'none',
     conversations,
     notice,
+    deleted: isNews ? fill(ENGLISH.list.deleted, { time: formatTime(deletedAt, now, ENGLISH.item) }) : undefined,
   })
   return htmlReply(h, html, notice === undefined ? 200 : 409)
 }
@@ -202,17 +209,23 @@ async function stop(context: GatewayContext, request: Request, h: ResponseToolki
   return seeOther(h, answerPath(own.id, messageId))
 }
 
+async function keepOpen(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  await context.sessions.keep(context.visitorOf(request), idOf(request))
+  return seeOther(h, conversationPath(idOf(request)))
+}
+
 async function confirmDelete(shell: PageShell, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const { context } = shell
   const session = await context.sessions.find(context.visitorOf(request), idOf(request))
   const base = conversationPath(session.id)
   const back = { text: ENGLISH.chrome.back, href: base }
-  return htmlReply(h, renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back }))
+  const keptUntil = keptUntilLine(shell, session)
+  return htmlReply(h, renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back, keptUntil }))
 }
 
 async function remove(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   await context.sessions.delete(context.visitorOf(request), idOf(request))
-  return seeOther(h, '/conversations')
+  return seeOther(h, `/conversations?deleted=${context.clock.now()}`)
 }
 
 /** The id that the form carries. One that we did not make is replaced: it could not be told from another's. */

@@ -4,7 +4,7 @@ import type { Server } from '@hapi/hapi'
 import type { Audience } from '../guidance/guidance.ts'
 import { fill } from '../page/page-data.ts'
 import { htmlReply, renderPage, type PageShell, type TextPage } from './page-shell.ts'
-import { PAGE_HEADINGS } from './answer-html.ts'
+import { PAGE_STYLE } from './answer-html.ts'
 import { renderBlocks } from './render-answer.ts'
 import { STATEMENTS } from './statements.ts'
 import { ENGLISH } from './words.ts'
@@ -78,4 +78,4 @@ const hours = (ms: number): string => {
 /** Text that is to stand in Markdown as it is. */
 const markdownText = (text: string): string => text.replace(/[\\`*_[\](){}#+.!|<>&~-]/g, String.raw`\$&`)
 
-const textModel = ({ title, text }: TextPage) => ({ title, blocks: renderBlocks(text, true, [], PAGE_HEADINGS).map(({ html }) => html) })
+const textModel = ({ title, text }: TextPage) => ({ title, blocks: renderBlocks(text, true, [], PAGE_STYLE).map(({ html }) => html) })

@@ -388,6 +388,7 @@ function delegate(log: ConversationLog): ConversationLog {
     createSession: (session) => log.createSession(session),
     findSession: (id) => log.findSession(id),
     listSessions: (visitor) => log.listSessions(visitor),
+    keepSession: (id) => log.keepSession(id),
     deleteSession: (id) => log.deleteSession(id),
     deleteExpired: (limit) => log.deleteExpired(limit),
     ask: (session, question) => log.ask(session, question),

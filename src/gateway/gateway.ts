@@ -10,6 +10,7 @@ import { registerApi } from './api.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
+import { guardedStyle } from './leaving.ts'
 import { answerParserErrors, refuseMissingHost } from './listener.ts'
 import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
@@ -52,7 +53,7 @@ export const gateway: Plugin<GatewayOptions> = {
       ...options,
       admission,
       sessions: createVisitorSessions(options, admission),
-      blocks: createAnswerBlocks(),
+      blocks: createAnswerBlocks(guardedStyle(settings.secret, settings.trustedLinkHosts)),
       visitorOf: (request) => visitors.of(request),
       csrfTokenOf: (request) => tokens.make(visitors.of(request)),
       traceOf,

@@ -188,7 +188,7 @@ describe('what can be done', () => {
     const confirm = await visitor.request('GET', `${path}/delete`)
     expect(text(confirm.payload)).toContain('Are you sure you want to delete this conversation?')
     expect((await visitor.request('GET', '/conversations')).payload).toContain(`href="${path}"`)
-    expect(pathOf(await post(visitor, `${path}/delete`, fields(confirm.payload, '/delete')))).toBe('/conversations')
+    expect(pathOf(await post(visitor, `${path}/delete`, fields(confirm.payload, '/delete')))).toMatch(/^\/conversations\?/)
     expect(text((await visitor.request('GET', '/conversations')).payload)).toContain('You have no conversations.')
     expect((await visitor.request('GET', path)).statusCode).toBe(404)
   })

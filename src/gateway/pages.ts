@@ -8,8 +8,10 @@ import type { Server } from '@hapi/hapi'
 import { registerAssets } from './assets.ts'
 import { registerChatRoutes } from './chat-routes.ts'
 import { registerContentRoutes } from './content-routes.ts'
+import { registerDownloadRoutes } from './download-routes.ts'
 import { createErrorPage } from './error-page.ts'
 import type { GatewayContext, PagesOptions } from './gateway-context.ts'
+import { registerLeaving } from './leaving.ts'
 import type { PageShell } from './page-shell.ts'
 import { createViews } from './views.ts'
 
@@ -24,5 +26,7 @@ export function registerPages(server: Server, context: GatewayContext, { assets,
   context.setErrorPage(createErrorPage(shell))
   registerAssets(server, assets)
   registerContentRoutes(server, shell)
+  registerLeaving(server, shell)
   registerChatRoutes(server, shell)
+  registerDownloadRoutes(server, shell)
 }

@@ -11,7 +11,7 @@
  */
 import MarkdownIt, { type Token } from 'markdown-it'
 import { ANSWER_BLOCK_CHARS_MAX, ANSWER_BLOCKS_MAX, ANSWER_MARKDOWN_CHARS_MAX, ANSWER_PLAIN_BLOCK_CHARS } from '../conversation/limits.ts'
-import { ANSWER_HEADINGS, escapeHtml, isSafeLink, renderTokens, type Headings } from './answer-html.ts'
+import { ANSWER_STYLE, escapeHtml, isSafeLink, renderTokens, type HtmlStyle } from './answer-html.ts'
 
 /** A completed piece of an answer. */
 export interface AnswerBlock {
@@ -54,7 +54,7 @@ export function renderBlocks(
   text: string,
   isEnded: boolean,
   known: readonly AnswerBlock[] = [],
-  headings: Headings = ANSWER_HEADINGS,
+  style: HtmlStyle = ANSWER_STYLE,
 ): readonly AnswerBlock[] {
   const blocks = [...known]
   let at = known.at(-1)?.upTo ?? 0
@@ -63,7 +63,7 @@ export function renderBlocks(
   for (let isMore = !isPlain; isMore;) {
     const stretch = stretchFrom(text, lines, at)
     const isLast = stretch.endsAt === 'hostile line' || (stretch.endsAt === 'last line' && isEnded)
-    const found = parseBlocks(text.slice(at, stretch.stop), isLast, headings)
+    const found = parseBlocks(text.slice(at, stretch.stop), isLast, style)
     const start = at
     for (const block of found) if (!isFull(blocks)) blocks.push({ ...block, upTo: start + block.upTo })
     at = blocks.at(-1)?.upTo ?? 0
@@ -128,7 +128,7 @@ function occurrences(text: string, character: string): number {
 }
 
 /** The blocks of `source`, `upTo` counted from its start; the last one only when it can no longer grow or `isLast` says so. */
-function parseBlocks(source: string, isLast: boolean, headings: Headings): readonly AnswerBlock[] {
+function parseBlocks(source: string, isLast: boolean, style: HtmlStyle): readonly AnswerBlock[] {
   const tokens: Token[] = []
   markdown.block.parse(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD'), markdown, {}, tokens)
   const starts = lineStarts(source)
@@ -138,7 +138,7 @@ function parseBlocks(source: string, isLast: boolean, headings: Headings): reado
   const isComplete = isLast || (last !== undefined && isClosed(last, source.slice(ends.at(-1))))
   return groups.slice(0, isComplete ? groups.length : -1).map((group, index) => {
     const upTo = ends[index] ?? source.length
-    return { html: renderGroup(group, source.slice(ends[index - 1] ?? 0, upTo), headings), upTo, isRestPlain: false }
+    return { html: renderGroup(group, source.slice(ends[index - 1] ?? 0, upTo), style), upTo, isRestPlain: false }
   })
 }
 
@@ -181,7 +181,7 @@ function topLevel(tokens: readonly Token[]): readonly (readonly Token[])[] {
   return groups
 }
 
-function renderGroup(group: readonly Token[], source: string, headings: Headings): string {
+function renderGroup(group: readonly Token[], source: string, style: HtmlStyle): string {
   if (occurrences(source, '[') > BRACKETS_PER_BLOCK_MAX) return plainHtml(source)
   for (const token of group) {
     if (token.type === 'inline') {
@@ -189,7 +189,7 @@ function renderGroup(group: readonly Token[], source: string, headings: Headings
       markdown.inline.parse(token.content, markdown, {}, token.children)
     }
   }
-  const html = renderTokens(group, headings)
+  const html = renderTokens(group, style)
   return html.length > source.length * GROWTH_MAX + GROWTH_FREE_CHARS ? plainHtml(source) : html
 }
 

@@ -80,6 +80,8 @@ export interface VisitorSessions {
   list(visitor: VisitorId): Promise<readonly Session[]>
   /** @throws SessionNotFoundError also for somebody else's, and for text that is no session id */
   find(visitor: VisitorId, session: string): Promise<Session>
+  /** Gives the session its whole life again. @throws SessionNotFoundError */
+  keep(visitor: VisitorId, session: string): Promise<void>
   /** @throws SessionNotFoundError */
   delete(visitor: VisitorId, session: string): Promise<void>
   /** The whole conversation, folded. @throws SessionNotFoundError */
@@ -106,6 +108,10 @@ export function createVisitorSessions(options: GatewayOptions, admission: Admiss
       return options.log.listSessions(visitor)
     },
     find: (visitor, id) => find(options, visitor, id),
+    async keep(visitor, id) {
+      const session = await find(options, visitor, id)
+      if ((await options.log.keepSession(session.id)) === undefined) throw new SessionNotFoundError()
+    },
     async delete(visitor, id) {
       const session = await find(options, visitor, id)
       if (!(await options.log.deleteSession(session.id))) throw new SessionNotFoundError()

@@ -46,12 +46,9 @@ function views(...bodies: readonly EntryBody[]) {
     prev = entry.id
     return entry
   })
-  return viewItems(fold(entries).items, { words, now: NOON }).map(({ kind, state, status, action }) => [
-    kind,
-    state,
-    status.join(' | '),
-    action === undefined ? '' : `${action.name}: ${action.label}`,
-  ])
+  return viewItems(fold(entries).items, { words, now: NOON, hasLinks: ({ text }) => text.includes('](') }).map(
+    ({ kind, state, status, action }) => [kind, state, status.join(' | '), action === undefined ? '' : `${action.name}: ${action.label}`],
+  )
 }
 
 const sent = ['question', 'done', 'Sent at 12:00pm', '']
@@ -95,6 +92,8 @@ test.each([
   ['stopped', 'asked-to-stop', ['done', words.stopped, 'ask-again: Ask again']],
   ['interrupted', 'agent-broke-off', ['attention', words.cutOff, 'ask-again: Get the rest of the answer']],
   ['interrupted', 'too-long', ['attention', words.tooLong, 'ask-again: Get the rest of the answer']],
+  ['interrupted', 'withheld', ['attention', `${words.cutOff} | ${words.withheld}`, 'ask-again: Ask again']],
+  ['failed', 'withheld', ['attention', words.withheld, 'ask-again: Ask again']],
   ['failed', 'first-token-timeout', ['attention', words.timedOut, 'ask-again: Ask again']],
   ['failed', 'deadline', ['attention', words.timedOut, 'ask-again: Ask again']],
   ['failed', 'agent-unreachable', ['attention', words.unreachable, 'ask-again: Ask again']],
@@ -104,6 +103,10 @@ test.each([
   ['expired', 'expired', ['attention', words.timedOut, 'ask-again: Ask again']],
 ] as const)('[W19] an answer that ended %s because of %s has its words and its one thing to do', (outcome, reason, expected) => {
   expect(views(...begun, part(one, 'A'), ended(one, outcome, reason))).toEqual([sent, ['answer', ...expected]])
+})
+
+test('[W36] an answer with links sends people to them to check it', () => {
+  expect(views(...begun, part(one, '[A](https://www.gov.uk)'), ended(one, 'complete', undefined))[1]?.[2]).toBe(words.caveatPages)
 })
 
 test('[W19] an answer whose server died sends people to the next', () => {
@@ -117,7 +120,7 @@ test('[W19] an answer whose server died sends people to the next', () => {
 test('[W19] buttons with the same words say which question they are about', () => {
   const long = `Where ${'very '.repeat(30)}far?`
   const items = fold([{ seq: 1, id: mintEntryId(bytes), prev: undefined, at: NOON, ...asked(one, long) }]).items
-  const [view] = viewItems(items, { words, now: NOON })
+  const [view] = viewItems(items, { words, now: NOON, hasLinks: () => false })
   expect(view?.action?.about).toBe(`this question: ${long.slice(0, 60)}…`)
   expect(view?.key).toBe(items[0] === undefined ? '' : itemKey(items[0]))
 })

@@ -31,9 +31,13 @@ export interface ItemView {
 
 export interface ViewContext {
   readonly words: ItemWords
-  /** Milliseconds since the epoch. */
-  readonly now: number
+  /** Milliseconds since the epoch; `undefined` for who reads on any later day, so that every time has its date. */
+  readonly now: number | undefined
+  /** Whether the answer's links are listed under it. */
+  readonly hasLinks: (answer: AnswerItem) => boolean
 }
+
+type Times = Pick<ViewContext, 'words' | 'now'>
 
 /** Views of `items` in their order. Items left out at the start only cost the numbers of places in the queue. */
 export function viewItems(items: readonly Item[], context: ViewContext): readonly ItemView[] {
@@ -73,7 +77,7 @@ interface Around {
   readonly openBefore: number
 }
 
-function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: ViewContext): ItemView {
+function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: Times): ItemView {
   const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
   const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId) }
   const askAgain = { name: 'ask-again', messageId: item.messageId, label: words.askAgain, about: about(words.askAgainAbout, item) } as const
@@ -122,17 +126,14 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
     case 'streaming':
       return { ...base, status: [item.text === '' ? words.finding : words.answering], state: 'running', action: undefined }
     case 'complete':
-      return { ...base, status: [words.caveat], state: 'done', action: undefined }
+      return { ...base, status: [context.hasLinks(item) ? words.caveatPages : words.caveat], state: 'done', action: undefined }
     case 'stopped':
       return { ...base, status: [words.stopped], state: 'done', action: again(words.askAgain) }
     case 'interrupted':
       if (item.isSuperseded) return { ...base, status: [words.cutOffAskedAgain], state: 'attention', action: undefined }
-      return {
-        ...base,
-        status: [item.reason === 'too-long' ? words.tooLong : words.cutOff],
-        state: 'attention',
-        action: again(words.getRest),
-      }
+      return item.reason === 'withheld'
+        ? { ...base, status: [words.cutOff, words.withheld], state: 'attention', action: again(words.askAgain) }
+        : { ...base, status: [item.reason === 'too-long' ? words.tooLong : words.cutOff], state: 'attention', action: again(words.getRest) }
     case 'failed':
       return { ...base, status: [whyFailed(item.reason, words)], state: 'attention', action: again(words.askAgain) }
   }
@@ -143,7 +144,7 @@ function viewNotice(item: NoticeItem, context: ViewContext): ItemView {
   return { ...placed(item, heading, context), key: placeKey(item.seq), status: [], state: 'done', action: undefined }
 }
 
-function placed(item: Item, heading: string, { words, now }: ViewContext): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
+function placed(item: Item, heading: string, { words, now }: Times): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
   const time = fill(words.at, { time: formatTime(item.at, now, words) })
   return { kind: item.kind, heading, time, isoTime: new Date(item.at).toISOString() }
 }
@@ -158,6 +159,8 @@ function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
     case 'agent-unreachable':
     case 'agent-busy':
       return words.unreachable
+    case 'withheld':
+      return words.withheld
     case 'agent-error':
     case 'agent-protocol':
     case 'agent-broke-off':
@@ -180,10 +183,12 @@ const about = (words: string, question: QuestionItem): string => {
 
 // People of one service read one clock, wherever their device thinks it is.
 const clockTime = new Intl.DateTimeFormat('en-GB', { hour: 'numeric', minute: '2-digit', hour12: true, timeZone: 'Europe/London' })
+const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'Europe/London' })
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', timeZone: 'Europe/London' })
 
-/** `10:42am`, with the day when it is not today. Both arguments in milliseconds since the epoch. */
-export function formatTime(at: number, now: number, words: Pick<ItemWords, 'timeOnDay'>): string {
+/** `10:42am`, with the day when it is not today, and with the date when `now` is not known. Both in milliseconds since the epoch. */
+export function formatTime(at: number, now: number | undefined, words: Pick<ItemWords, 'timeOnDay'>): string {
   const time = clockTime.format(at).replace(/\s/g, '')
+  if (now === undefined) return fill(words.timeOnDay, { time, day: date.format(at) })
   return day.format(at) === day.format(now) ? time : fill(words.timeOnDay, { time, day: day.format(at) })
 }

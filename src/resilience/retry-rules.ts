@@ -18,7 +18,8 @@ export interface RetryRule {
 
 const CAUSES_DEEP = 5
 const WEBSOCKET_CODES = ['WEBSOCKET_CONNECTION_ERROR', 'ECONNRESET', 'ETIMEDOUT']
-const API_CODES = ['ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND']
+/** Beside those of the requirement: connections that were never made, so that the service cannot have seen the request. */
+const API_CODES = ['ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND', 'ECONNREFUSED', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']
 const DATABASE_CODES = ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE']
 /** Client errors that say "later", not "never". */
 const PATIENT_STATUS: readonly unknown[] = [408, 425, 429]

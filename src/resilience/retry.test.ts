@@ -146,6 +146,7 @@ test('[R24] each kind of service is tried again for its own failures and no othe
       coded('ECONNRESET'),
       coded('ETIMEDOUT'),
       coded('ENOTFOUND'),
+      coded('ECONNREFUSED'),
       status(408),
       status(425),
       status(429),

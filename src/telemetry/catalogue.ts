@@ -166,6 +166,7 @@ export const CATALOGUE = {
       websocket: ['auth', 'protocol', 'overload', 'internal'],
     }),
   ),
+  chat_tokens_total: counter('Tokens that answers took, as the agent counts them.', each('direction', ['input', 'output'])),
   chat_synthetic_probe_success: gauge('1 when the last checks of store, live link and agent all worked, end to end.', SINGLE),
 
   chat_active_connections: gauge('Live links that are open in this process.', SINGLE),

@@ -90,6 +90,7 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
       'warn',
       'agent.attempt_failed',
     ],
+    tokensUsed: [(e) => e.tokensUsed({ turn, inputTokens: 12, outputTokens: undefined }), 'agent', 'debug', 'agent.usage'],
     agentRecovered: [(e) => e.agentRecovered({ turn, attempts: 2 }), 'agent', 'info', 'agent.recovered'],
     breakerChanged: [
       (e) => e.breakerChanged({ service: 'ai-agent', from: 'closed', to: 'open', openMs: 30_000 }),

@@ -242,9 +242,15 @@ const turnEvents = (say: Say, names: LogNames): TurnEvents => ({
     }),
 })
 
-const agentEvents = (say: Say, names: LogNames): Some<'agentFailed' | 'agentAttemptFailed' | 'agentRecovered'> => ({
+const agentEvents = (say: Say, names: LogNames): Some<'agentFailed' | 'tokensUsed' | 'agentAttemptFailed' | 'agentRecovered'> => ({
   agentFailed: ({ turn, kind, cause }) =>
     say('warn', 'agent.failed', 'The agent failed.', { ...about(names, { turn }), 'event.reason': clean(kind), ...errorFields(cause) }),
+  tokensUsed: ({ turn, inputTokens, outputTokens }) =>
+    say('debug', 'agent.usage', 'The agent said how many tokens an answer took.', {
+      ...about(names, { turn }),
+      'gen_ai.usage.input_tokens': inputTokens,
+      'gen_ai.usage.output_tokens': outputTokens,
+    }),
   agentAttemptFailed: ({ turn, attempt, retriesLeft, delayMs, stop, cause }) =>
     say('warn', 'agent.attempt_failed', 'An attempt to ask the agent failed.', {
       ...about(names, { turn }),

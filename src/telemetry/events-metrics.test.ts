@@ -134,6 +134,7 @@ function everything(events: Events): void {
   for (const kind of ['unreachable', 'busy', 'error', 'protocol', 'broke-off']) events.agentFailed({ turn, kind, cause })
   for (const stop of ['attempts', 'budget'])
     events.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 0, delayMs: undefined, stop, cause })
+  events.tokensUsed({ turn, inputTokens: 1, outputTokens: 2 })
   events.agentRecovered({ turn, attempts: 2 })
   for (const to of ['open', 'half-open', 'closed', 'isolated'] as const) {
     events.breakerChanged({ service: 'ai-agent', from: 'closed', to, openMs: undefined })

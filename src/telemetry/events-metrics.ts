@@ -196,13 +196,17 @@ function endOf(outcome: TurnOutcome, reason: TurnEndReason | undefined): End {
   }
 }
 
-type AgentEvents = Some<'agentFailed' | 'agentAttemptFailed' | 'agentRecovered' | 'breakerChanged' | 'breakerCalled'>
+type AgentEvents = Some<'agentFailed' | 'tokensUsed' | 'agentAttemptFailed' | 'agentRecovered' | 'breakerChanged' | 'breakerCalled'>
 
 const agentMetrics = ({ count, observe }: Counting): AgentEvents => ({
   agentFailed: ({ kind }) => count('chat_errors_total', { service: 'ai-agent', type: AGENT_FAILURES[kind] ?? 'internal' }),
   agentAttemptFailed: ({ stop }) => {
     if (stop === 'attempts' || stop === 'deadline') count('chat_retries_total', { service: 'ai-agent', result: 'exhausted' })
     if (stop === 'budget') count('chat_retries_total', { service: 'ai-agent', result: 'budget_denied' })
+  },
+  tokensUsed: ({ inputTokens, outputTokens }) => {
+    count('chat_tokens_total', { direction: 'input' }, inputTokens ?? 0)
+    count('chat_tokens_total', { direction: 'output' }, outputTokens ?? 0)
   },
   agentRecovered: () => count('chat_retries_total', { service: 'ai-agent', result: 'success' }),
   breakerChanged: ({ service, to }) => {

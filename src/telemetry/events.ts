@@ -127,6 +127,9 @@ export interface Events extends Measures {
   turnFenced(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void
 
+  /** How many tokens an answer took, as the agent counts them; `undefined` where it does not say. */
+  tokensUsed(facts: { readonly turn: TurnId; readonly inputTokens: number | undefined; readonly outputTokens: number | undefined }): void
+
   /** One try at asking the agent failed before its first word; `delayMs` until the next, `undefined` when there is none. */
   agentAttemptFailed(facts: {
     readonly turn: TurnId

@@ -4,7 +4,7 @@
  * Each question it is asked becomes a `ScriptedCall`, on which a test, or a script, speaks. It can also misbehave
  * in the ways the port forbids, because real adapters may.
  */
-import type { Agent, AgentEvent, Question } from '../agent/agent.ts'
+import type { Agent, AgentEvent, CutShort, Question } from '../agent/agent.ts'
 
 /** One question being answered. */
 export interface ScriptedCall {
@@ -15,6 +15,10 @@ export interface ScriptedCall {
   readonly cancelled: Promise<void>
   say(text: string, persona?: string): void
   finish(): void
+  /** Ends the answer before it is whole, and says why. */
+  cutShort(reason: CutShort): void
+  /** Says what the answer took. */
+  used(inputTokens: number, outputTokens: number): void
   /** Ends the stream without `finished`. */
   breakOff(): void
   fail(cause: Error): void
@@ -136,6 +140,11 @@ function createCall(question: Question, signal: AbortSignal, ignoresCancel: bool
       tell({ type: 'event', event: { type: 'finished' } })
       tell({ type: 'end' })
     },
+    cutShort(reason) {
+      tell({ type: 'event', event: { type: 'cut-short', reason } })
+      tell({ type: 'end' })
+    },
+    used: (inputTokens, outputTokens) => tell({ type: 'event', event: { type: 'usage', inputTokens, outputTokens } }),
     breakOff: () => tell({ type: 'end' }),
     fail: (cause) => tell({ type: 'fail', cause }),
   }

@@ -59,6 +59,7 @@ export const TEST_SETTINGS: GatewaySettings = {
   brand: 'generic',
   isProduction: false,
   sessionTtlMs: 60 * 60 * 1000,
+  trustedLinkHosts: ['gov.uk'],
   trustedProxyHops: 0,
 }
 

@@ -10,7 +10,7 @@ import { formatTraceparent, type Trace } from '../conversation/trace.ts'
 import { STOP_LOOK_MS } from '../conversation/limits.ts'
 import type { Claim, ConversationLog } from '../conversation-log/conversation-log.ts'
 import { LogError } from '../conversation-log/log-error.ts'
-import type { Agent, Question } from '../agent/agent.ts'
+import type { Agent, AgentEvent, Question } from '../agent/agent.ts'
 import { AgentError } from '../agent/agent-error.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import { TimeoutError } from '../resilience/deadline.ts'
@@ -256,13 +256,8 @@ export class TurnDriver {
     try {
       for await (const event of this.#ports.agent.answer(this.#question(attempt, deadlineMs), call.aborter.signal)) {
         if (call.isOver) return
-        if (event.type === 'finished') {
-          call.isOver = true
-          this.#dispatch({ type: 'agent-finished' })
-          return
-        }
-        this.#heard()
-        this.#dispatch({ type: 'agent-text', text: event.text, persona: event.persona })
+        this.#heard(call, event)
+        if (call.isOver) return
       }
       if (!call.isOver) this.#dispatch({ type: 'agent-stopped' })
     } catch (cause) {
@@ -271,6 +266,24 @@ export class TurnDriver {
       const kind = cause instanceof AgentError ? cause.kind : 'error'
       this.#ports.events.agentFailed({ turn: this.turnId, kind, cause })
       this.#dispatch({ type: 'agent-failed', kind })
+    }
+  }
+
+  #heard(call: AgentCall, event: AgentEvent): void {
+    switch (event.type) {
+      case 'text':
+        this.#saidMore()
+        return this.#dispatch({ type: 'agent-text', text: event.text, persona: event.persona })
+      case 'usage': {
+        const { inputTokens, outputTokens } = event
+        return this.#ports.events.tokensUsed({ turn: this.turnId, inputTokens, outputTokens })
+      }
+      case 'cut-short':
+        call.isOver = true
+        return this.#dispatch({ type: 'agent-cut-short', reason: event.reason })
+      case 'finished':
+        call.isOver = true
+        return this.#dispatch({ type: 'agent-finished' })
     }
   }
 
@@ -317,8 +330,8 @@ export class TurnDriver {
     }
   }
 
-  /** The agent said something more. */
-  #heard(): void {
+  /** The answer goes on. */
+  #saidMore(): void {
     const shown = this.#shown
     if (shown === undefined) return
     const now = this.#ports.clock.monotonic()

@@ -89,8 +89,8 @@ export function historyBefore({ conversation, turnId }: TurnLog): readonly Histo
       if (answer === undefined) return []
       return [
         [
-          { role: 'user', text: item.text },
-          { role: 'assistant', text: answer.text },
+          { id: item.messageId, role: 'user', text: item.text },
+          { id: item.turnId, role: 'assistant', text: answer.text },
         ],
       ]
     })

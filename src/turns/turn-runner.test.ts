@@ -80,8 +80,8 @@ describe('a question', () => {
     await world.clock.advance(100)
     const asked = agent.calls.find((call) => call.question.turnId === last)?.question
     const expected = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 22].flatMap((index) => [
-      { role: 'user', text: `question ${index}` },
-      { role: 'assistant', text: `answer to question ${index}` },
+      { id: expect.any(String), role: 'user', text: `question ${index}` },
+      { id: expect.any(String), role: 'assistant', text: `answer to question ${index}` },
     ])
     expect([asked?.history, asked?.attempt, asked?.deadlineMs, runner.running]).toEqual([expected, 1, world.settings.deadlineMs, 0])
   })

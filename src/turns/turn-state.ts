@@ -4,6 +4,7 @@
 import type { TurnBody, TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { Claim } from '../conversation-log/conversation-log.ts'
 import type { AgentErrorKind } from '../agent/agent-error.ts'
+import type { CutShort } from '../agent/agent.ts'
 import type { Chance } from '../resilience/clock.ts'
 import type { AnswerText } from './answer-text.ts'
 import type { Lease } from './lease.ts'
@@ -92,6 +93,8 @@ export type TurnEvent =
   | { readonly type: 'gone' }
   | { readonly type: 'agent-text'; readonly text: string; readonly persona: string | undefined }
   | { readonly type: 'agent-finished' }
+  /** The agent ended the answer before it was whole. */
+  | { readonly type: 'agent-cut-short'; readonly reason: CutShort }
   | { readonly type: 'agent-failed'; readonly kind: AgentErrorKind }
   /** The stream ended without `finished`. */
   | { readonly type: 'agent-stopped' }

@@ -36,6 +36,7 @@ const EVENTS = {
   gone: { type: 'gone' },
   'agent-text': text('More.'),
   'agent-finished': { type: 'agent-finished' },
+  'agent-cut-short': { type: 'agent-cut-short', reason: 'too-long' },
   'agent-failed': { type: 'agent-failed', kind: 'error' },
   'agent-stopped': { type: 'agent-stopped' },
   'stop-requested': { type: 'stop-requested' },
@@ -109,7 +110,7 @@ function LEASE(lost: string) {
   return { renewed: '=', lost, 'renew-failed': '=', reclaimed: '=', gone: 'fenced' }
 }
 function AGENT(onText: string, onEnd = 'ending:writing') {
-  return { 'agent-text': onText, 'agent-finished': onEnd, 'agent-failed': onEnd, 'agent-stopped': onEnd }
+  return { 'agent-text': onText, 'agent-finished': onEnd, 'agent-cut-short': onEnd, 'agent-failed': onEnd, 'agent-stopped': onEnd }
 }
 
 function after(play: Play, ...events: readonly TurnEvent[]): Play {

@@ -238,6 +238,15 @@ describe('answering', () => {
     })
   })
 
+  test.each(['too-long', 'withheld'] as const)('[A46] an answer that the agent ended early as %s keeps what was said', (reason) => {
+    const play = answering('Yes. ')
+    play.on(text('Bring'))
+    expect(play.on({ type: 'agent-cut-short', reason })).toEqual([
+      write(part(1, 'Bring'), ended('interrupted', reason, ['Yes. ', 'Bring'])),
+    ])
+    expect(asking().on({ type: 'agent-cut-short', reason })).toEqual([write(ended('failed', reason, []))])
+  })
+
   test('[T9] an answer of nothing but space is no answer', () => {
     expect(asking().on({ type: 'agent-finished' })).toEqual([write(ended('failed', 'empty-answer', []))])
     const play = asking()

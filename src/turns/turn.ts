@@ -94,6 +94,8 @@ function react(turn: LiveTurn, event: TurnEvent, ctx: TurnContext): TurnStep {
       return isAsked(turn) ? onText(turn, event, ctx) : [turn, NONE]
     case 'agent-finished':
       return isAsked(turn) ? onFinished(turn, ctx) : [turn, NONE]
+    case 'agent-cut-short':
+      return isAsked(turn) ? conclude(turn, brokenOff(turn, event.reason), ctx) : [turn, NONE]
     case 'agent-failed':
       return isAsked(turn) ? onAgentFailed(turn, event.kind, ctx) : [turn, NONE]
     case 'agent-stopped':

@@ -12,7 +12,7 @@ import { loadAssets } from '../gateway/assets.ts'
 import { gateway } from '../gateway/gateway.ts'
 import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.ts'
 import { createListener, serverOptions } from '../gateway/listener.ts'
-import { loadGuidance } from '../guidance/guidance.ts'
+import { fallbackText, loadGuidance } from '../guidance/guidance.ts'
 import type { HealthOptions } from '../operations/health.ts'
 import { resilience } from '../plugins/resilience.ts'
 import type { Clock } from '../resilience/clock.ts'
@@ -21,12 +21,13 @@ import type { ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { AgentRoom } from '../turns/turn-driver.ts'
+import { awayReason, type AgentPresence } from '../turns/agent-room.ts'
 import { createTurnRunner, type TurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
+import type { FallbackText } from '../turns/turn-state.ts'
 import type { Config } from './config.ts'
 import { tellDependencies } from './dependencies.ts'
-import { agentRoom, createAgentBudget, guardAgent } from './guarded-agent.ts'
+import { agentPresence, createAgentBudget, guardAgent } from './guarded-agent.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
@@ -70,7 +71,8 @@ export async function startService(config: Config, ports: Ports, version: string
 
   prepareDataFolder(config.dataDir)
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
-  const pages = { assets: loadAssets(), helpPages: (await loadGuidance(config.guidanceDir)).pages }
+  const guidance = await loadGuidance(config.guidanceDir)
+  const pages = { assets: loadAssets(), helpPages: guidance.pages }
   const { events: said, metrics, traceOf } = createTelemetry(config, ports, { secret, version })
   const server = await createResilientServer(config, ports, said)
   const { health } = server.resilience
@@ -86,17 +88,12 @@ export async function startService(config: Config, ports: Ports, version: string
   const agent = opened.use(
     guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events, budget }),
   )
-  const room = (): AgentRoom => agentRoom(server.resilience)
-  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, agentRoom: room, traceOf })))
-  await registerGateway(server, config, {
-    ports,
-    log,
-    events,
-    secret,
-    pages,
-    service: () => profile.current,
-    isAway: () => room() === 'none',
-  })
+  const presence = (): AgentPresence => agentPresence(server.resilience)
+  const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
+  const parts = { log, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
+  const isAway = (): boolean => awayReason(presence()) !== undefined
+  await registerGateway(server, config, { ports, log, events, secret, pages, service: () => profile.current, isAway })
   const operations = await openOperations(server, config, {
     clock,
     events,
@@ -176,6 +173,9 @@ async function createResilientServer(config: Config, { clock, randomBytes }: Por
   return server
 }
 
+/** A question that failed so often in a row says more about the agent than about chance. */
+const ATTEMPTS_BEFORE_CHECK = 2
+
 /** The same events; after a failure of store or agent the checks run at once. */
 const withPokes = (events: Events, health: HealthChecks): Events => ({
   ...events,
@@ -186,6 +186,10 @@ const withPokes = (events: Events, health: HealthChecks): Events => ({
   agentFailed(facts) {
     events.agentFailed(facts)
     health.poke()
+  },
+  agentAttemptFailed(facts) {
+    events.agentAttemptFailed(facts)
+    if (facts.attempt >= ATTEMPTS_BEFORE_CHECK) health.poke()
   },
 })
 
@@ -207,7 +211,7 @@ const placeOf = ({ info }: Server, { publicOrigin }: Config): LinkPlace => ({ ur
 function runnerOptions(
   config: Config,
   { clock, chance, digest, randomBytes }: Ports,
-  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'agentRoom' | 'traceOf'>,
+  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'agentPresence' | 'fallbackText' | 'traceOf'>,
 ): TurnRunnerOptions {
   const settings: TurnSettings = {
     ...DEFAULT_TURN_SETTINGS,
@@ -254,6 +258,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
           if (event.type === 'level') listener()
         }),
       isAgentAway: isAway,
+      doAnswersWait: () => isAway() || server.resilience.health.getFallbackAction('send-message')?.type === 'queue',
       service,
       clock: ports.clock,
       chance: ports.chance,

@@ -49,7 +49,7 @@ const TITLES: Readonly<Record<number, string>> = {
 
 /** Sent with every 503 `offline`, and shown to people while nothing can be saved. */
 export const OFFLINE_NOTICE = 'We cannot save or show messages at the moment. Keep your text and try again in a few minutes.'
-/** Sent with every 202 `queued`. */
+/** Sent with a 202 `queued` that has no other help. */
 export const QUEUED_NOTICE = 'Your question is saved. The assistant is not available at the moment; it will answer as soon as it is back.'
 
 export const messageFor = (code: string): string =>

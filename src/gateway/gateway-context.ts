@@ -45,6 +45,8 @@ export interface GatewayOptions {
   readonly onLevelChange?: OnLevelChange
   /** While true, questions are kept and answered later: the API says `queued`. */
   readonly isAgentAway: () => boolean
+  /** While true, answers have to wait, because the agent is away or not yet trusted again: pages say so. */
+  readonly doAnswersWait: () => boolean
   /** What the pages say of the service, and whether questions are taken; asked at every request. */
   readonly service: () => ServiceProfile
   readonly clock: Clock

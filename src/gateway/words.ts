@@ -12,7 +12,6 @@ const questionMax = QUESTION_GRAPHEMES_MAX.toLocaleString('en-GB')
 const item: ItemWords = {
   you: 'You',
   assistant: 'Assistant',
-  service: 'Message from this service',
   at: 'at {time}',
   timeOnDay: '{time} on {day}',
   sent: 'Sent at {time}',
@@ -51,7 +50,7 @@ const live: LiveWords = {
     'Something this page showed could not be kept. The conversation below is what we have. Your questions that were not in it have been sent again.',
   browserOffline: 'You are offline. You can write a question and send it when you are online.',
   limited:
-    'The assistant is not working at the moment. You can still send a question. We will keep it and answer when the assistant is working again.',
+    'The assistant is not working at the moment. You can still send a question. We will keep it and answer when the assistant is working again. If you need an answer now, use “Get help another way” on this page.',
   offline: 'You cannot send questions at the moment. You can still read what is on this page.',
   closed: 'This conversation has closed. Your unsent question is still in the box. You can send it in a new conversation.',
   notLive: 'This page no longer updates by itself. You can still send questions: the page will load again and show the answer.',
@@ -152,6 +151,7 @@ export const ENGLISH = {
     send: 'Send',
     stop: 'Stop',
     working: 'The assistant is working on your answer.',
+    waitingForAssistant: 'Your question is waiting for the assistant. You can leave this page and come back: your conversation is kept.',
     check: 'Check for your answer',
     options: 'Conversation options',
     startNew: 'Start a new conversation',

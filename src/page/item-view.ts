@@ -26,6 +26,8 @@ export interface ItemView {
   readonly status: readonly string[]
   /** `running`: more will come. */
   readonly state: 'running' | 'done' | 'attention'
+  /** Sign of life beside the last line of status: somebody is at work on it now. */
+  readonly isWorking: boolean
   readonly action: ItemAction | undefined
 }
 
@@ -79,7 +81,7 @@ interface Around {
 
 function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: Times): ItemView {
   const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
-  const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId) }
+  const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId), isWorking: false }
   const askAgain = { name: 'ask-again', messageId: item.messageId, label: words.askAgain, about: about(words.askAgainAbout, item) } as const
   switch (item.status) {
     case 'sent':
@@ -115,7 +117,7 @@ const placeInQueue = (before: number, words: ItemWords): readonly string[] => {
 
 function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, context: ViewContext): ItemView {
   const { words } = context
-  const base = { ...placed(item, item.persona ?? words.assistant, context), key: placeKey(item.seq) }
+  const base = { ...placed(item, item.persona ?? words.assistant, context), key: placeKey(item.seq), isWorking: false }
   const again = (label: string): ItemAction => ({
     name: 'ask-again',
     messageId: item.inReplyTo,
@@ -124,7 +126,15 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
   })
   switch (item.status) {
     case 'streaming':
-      return { ...base, status: [item.text === '' ? words.finding : words.answering], state: 'running', action: undefined }
+      // Its owner is gone, or could not put the question to the agent; it is asked again when the agent is back.
+      if (question?.status === 'queued') return { ...base, status: [words.waiting], state: 'running', action: undefined }
+      return {
+        ...base,
+        status: [item.text === '' ? words.finding : words.answering],
+        state: 'running',
+        isWorking: true,
+        action: undefined,
+      }
     case 'complete':
       return { ...base, status: [context.hasLinks(item) ? words.caveatPages : words.caveat], state: 'done', action: undefined }
     case 'stopped':
@@ -139,9 +149,10 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
   }
 }
 
+/** Help of the service's own: it must never look like an answer of the assistant. */
 function viewNotice(item: NoticeItem, context: ViewContext): ItemView {
-  const heading = item.topic === 'fallback' ? context.words.fallbackHeading : context.words.service
-  return { ...placed(item, heading, context), key: placeKey(item.seq), status: [], state: 'done', action: undefined }
+  const base = { ...placed(item, context.words.fallbackHeading, context), key: placeKey(item.seq) }
+  return { ...base, status: [], state: 'done', isWorking: false, action: undefined }
 }
 
 function placed(item: Item, heading: string, { words, now }: Times): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {

@@ -11,7 +11,6 @@ import { isSessionId } from '../conversation/ids.ts'
 export const itemWordsSchema = v.object({
   you: v.string(),
   assistant: v.string(),
-  service: v.string(),
   at: v.string(),
   timeOnDay: v.string(),
   sent: v.string(),

@@ -72,10 +72,11 @@ const histogram = <Labels extends Series>(
 
 export const CATALOGUE = {
   chat_messages_total: counter(
-    'Messages by what became of them: questions (user) and answers (agent). Accepted once, then one end.',
+    'Messages by what became of them: questions (user), answers (agent) and notices (system). Accepted once, then one end.',
     pairs('type', 'status', {
-      user: ['accepted', 'rejected', 'duplicate', ...ENDS],
+      user: ['accepted', 'queued', 'rejected', 'duplicate', ...ENDS],
       agent: ['accepted', ...ANSWER_ENDS],
+      system: ['accepted', 'completed'],
     }),
   ),
   chat_message_duration_seconds: histogram(

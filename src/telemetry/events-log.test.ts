@@ -82,6 +82,7 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
     ],
     turnStalled: [(e) => e.turnStalled({ turn, gapMs: 15_000 }), 'turns', 'warn', 'turn.stalled'],
     answerLeft: [(e) => e.answerLeft({ turn, answeredMs: 1 }), 'turns', 'info', 'turn.left'],
+    helpGiven: [(e) => e.helpGiven({ session, turn, reason: 'circuit-breaker-open', tookMs: 1 }), 'turns', 'debug', 'turn.help_given'],
     turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
     agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
     agentAttemptFailed: [

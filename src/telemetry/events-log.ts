@@ -217,7 +217,7 @@ const TURN_ENDS: Readonly<Record<TurnOutcome, readonly [level: LogLevel, action:
   failed: ['error', 'message.failed', 'A question could not be answered.'],
 }
 
-type TurnEvents = Some<'turnStarted' | 'turnFirstText' | 'turnStalled' | 'turnEnded' | 'turnFenced' | 'answerLeft'>
+type TurnEvents = Some<'turnStarted' | 'turnFirstText' | 'helpGiven' | 'turnStalled' | 'turnEnded' | 'turnFenced' | 'answerLeft'>
 
 const turnEvents = (say: Say, names: LogNames): TurnEvents => ({
   turnStarted: (facts) => say('debug', 'turn.started', 'A question is being asked.', about(names, facts)),
@@ -234,6 +234,12 @@ const turnEvents = (say: Say, names: LogNames): TurnEvents => ({
       ...duration(tookMs),
     })
   },
+  helpGiven: ({ session, turn, reason, tookMs }) =>
+    say('debug', 'turn.help_given', 'A question was given other help than an answer, and waits.', {
+      ...about(names, { session, turn }),
+      'event.reason': reason,
+      ...duration(tookMs),
+    }),
   turnFenced: (turn) => say('warn', 'turn.fenced', 'A newer owner has this turn; nothing more was written.', about(names, { turn })),
   answerLeft: ({ turn, answeredMs }) =>
     say('info', 'turn.left', 'An answer that had begun was given up for another process to go on.', {

@@ -130,6 +130,7 @@ function everything(events: Events): void {
   }
   events.turnFirstText({ turn, tookMs: 1 })
   events.answerLeft({ turn, answeredMs: 1 })
+  events.helpGiven({ session, turn, reason: 'agent-unreachable', tookMs: 1 })
   events.turnStalled({ turn, gapMs: 15_000 })
   for (const kind of ['unreachable', 'busy', 'error', 'protocol', 'broke-off']) events.agentFailed({ turn, kind, cause })
   for (const stop of ['attempts', 'budget'])

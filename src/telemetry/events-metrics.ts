@@ -146,7 +146,11 @@ const questionMetrics = ({ count, observe }: Counting): Some<'questionAccepted' 
 /** Why a text cannot be a question (`conversation/question-text.ts`), and an id that was used for another one. */
 const BAD_TEXT: ReadonlySet<string> = new Set(['empty', 'too-long', 'too-large', 'not-text', 'conflict'])
 
-function turnMetrics({ count, observe, watch }: Counting): Some<'turnFirstText' | 'turnEnded' | 'turnStalled' | 'answerLeft'> {
+function turnMetrics({
+  count,
+  observe,
+  watch,
+}: Counting): Some<'turnFirstText' | 'helpGiven' | 'turnEnded' | 'turnStalled' | 'answerLeft'> {
   let answering = 0
   watch('chat_messages_inflight', { type: 'agent' }, () => answering)
   const endAnswer = (status: LabelsOf<'chat_messages_total'>['status'] & AnswerEnd, ms: number): void => {
@@ -159,6 +163,12 @@ function turnMetrics({ count, observe, watch }: Counting): Some<'turnFirstText' 
       answering += 1
       count('chat_messages_total', { type: 'agent', status: 'accepted' })
       observe('chat_time_to_first_token_seconds', {}, seconds(tookMs))
+    },
+    helpGiven: () => {
+      count('chat_messages_total', { type: 'user', status: 'queued' })
+      // A notice is whole as soon as it is there.
+      count('chat_messages_total', { type: 'system', status: 'accepted' })
+      count('chat_messages_total', { type: 'system', status: 'completed' })
     },
     turnEnded: ({ outcome, reason, tookMs, answeredMs }) => {
       const status = endOf(outcome, reason)

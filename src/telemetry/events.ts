@@ -6,7 +6,7 @@
  *
  * A new event is a method here and a line in `events-log.ts`; where it moves a metric, a line in `events-metrics.ts` too.
  */
-import type { TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
+import type { NoticeReason, TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { SessionId, TurnId } from '../conversation/ids.ts'
 import type { Trace } from '../conversation/trace.ts'
 import type { Component, ServiceLevel } from '../service-level/service-level.ts'
@@ -123,6 +123,8 @@ export interface Events extends Measures {
   turnStalled(facts: { readonly turn: TurnId; readonly gapMs: number }): void
   /** This process gave up an answer that it had begun to show, for another to go on. */
   answerLeft(facts: { readonly turn: TurnId; readonly answeredMs: number }): void
+  /** A question was given other help, because the agent cannot answer it or cannot answer it now. */
+  helpGiven(facts: { readonly session: SessionId; readonly turn: TurnId; readonly reason: NoticeReason; readonly tookMs: number }): void
   /** A newer owner has the turn; this process wrote nothing more. */
   turnFenced(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void

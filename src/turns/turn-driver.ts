@@ -15,14 +15,12 @@ import { AgentError } from '../agent/agent-error.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import { TimeoutError } from '../resilience/deadline.ts'
 import type { Events } from '../telemetry/events.ts'
+import type { AgentPresence, AgentRoom, RampEvent } from './agent-room.ts'
 import { createTurnFollower, type TurnFollower } from './turn-follower.ts'
 import { askedQuestion, historyBefore, viewTurn } from './turn-log.ts'
 import type { TurnSettings } from './turn-settings.ts'
-import type { Digest, Turn, TurnContext, TurnEffect, TurnEvent, TurnFact, TurnStep } from './turn-state.ts'
+import type { Digest, Errand, FallbackText, Turn, TurnContext, TurnEffect, TurnEvent, TurnFact, TurnStep } from './turn-state.ts'
 import { nextDeadline, openTurn, step } from './turn.ts'
-
-/** `none`: it is known to be away, and questions wait. `one`: it may be back, and one question finds out. */
-export type AgentRoom = 'none' | 'one' | 'any'
 
 export interface TurnPorts {
   readonly log: ConversationLog
@@ -31,8 +29,9 @@ export interface TurnPorts {
   readonly clock: Clock
   readonly chance: Chance
   readonly digest: Digest
-  /** How many questions the agent can take now, as far as is known. */
-  readonly agentRoom: () => AgentRoom
+  /** What is known of the agent now. */
+  readonly agentPresence: () => AgentPresence
+  readonly fallbackText: FallbackText
   readonly events: Events
   /** The question's trace, and the attempt's step of it: the same whichever process asks. */
   readonly traceOf: (turn: TurnId, attempt: number) => Trace
@@ -42,6 +41,21 @@ export interface TurnPorts {
 /** An answer that says nothing for so long has stalled, whether or not the turn waits on. */
 const STALL_MS = 15_000
 
+/** What a driver needs of the runner that it belongs to. */
+export interface DriverPorts extends TurnPorts {
+  /** Whether this driver's question may be put to the agent now. */
+  roomFor(driver: TurnDriver): AgentRoom
+  /** Hears what the agent does with questions. */
+  heard(event: RampEvent): void
+}
+
+/** A turn that was claimed, for what, and the monotonic time from before the claim was asked for. */
+export interface Task {
+  readonly claim: Claim
+  readonly errand: Errand
+  readonly since: number
+}
+
 /** One call of the agent. `isOver` is set once nothing it says counts any more. */
 interface AgentCall {
   readonly aborter: AbortController
@@ -50,9 +64,13 @@ interface AgentCall {
 
 export class TurnDriver {
   readonly turnId: TurnId
+  /** When the question was appended, milliseconds since the epoch. */
+  readonly askedAt: number
   /** Resolves once the turn is over for this process: ended, somebody else's, given back or given up. Never rejects. */
   readonly done: Promise<void>
-  readonly #ports: TurnPorts
+  /** What the turn was claimed for. */
+  readonly errand: Errand
+  readonly #ports: DriverPorts
   readonly #claim: Claim
   readonly #follower: TurnFollower
   readonly #resolveDone: () => void
@@ -69,9 +87,11 @@ export class TurnDriver {
   #cancelTick: (() => void) | undefined
   #cancelLook: (() => void) | undefined
 
-  /** Begins at once. `since` is the monotonic time from before the claim was asked for. */
-  constructor(ports: TurnPorts, claim: Claim, since: number) {
+  /** Begins at once. */
+  constructor(ports: DriverPorts, { claim, errand, since }: Task) {
     this.turnId = claim.turnId
+    this.askedAt = claim.askedAt
+    this.errand = errand
     this.#ports = ports
     this.#claim = claim
     this.#follower = createTurnFollower(ports.log, claim)
@@ -81,7 +101,7 @@ export class TurnDriver {
     this.done = promise
     this.#resolveDone = resolve
     this.#stopListening = ports.log.onAppend(claim.session, () => this.#lookSoon())
-    const opened = openTurn(claim, since, this.#context())
+    const opened = openTurn(claim, since, this.#context(), errand)
     ;[this.#turn] = opened
     this.#go(opened)
   }
@@ -91,14 +111,20 @@ export class TurnDriver {
     this.#dispatch({ type: 'drain' })
   }
 
-  /** The question waits for an agent that is away. */
+  /** The question waits until it may be put to the agent. */
   get isWaiting(): boolean {
     return this.#turn.status === 'waiting'
   }
 
-  /** The agent can be asked again. */
-  agentBack(): void {
-    this.#dispatch({ type: 'agent-back' })
+  /** The question is with the agent, or about to be. */
+  get isAsked(): boolean {
+    const { status } = this.#turn
+    return status === 'starting' || status === 'asking' || status === 'answering'
+  }
+
+  /** What is known of the agent, or what it is trusted with, may have changed. */
+  agentChanged(): void {
+    this.#dispatch({ type: 'agent-changed' })
   }
 
   /** Gives the turn back, whatever it is doing; text that was shown stays. */
@@ -119,8 +145,10 @@ export class TurnDriver {
   }
 
   #context(): TurnContext {
-    const { clock, chance, digest, agentRoom, settings } = this.#ports
-    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, isAgentAway: agentRoom() === 'none', settings }
+    const { clock, chance, digest, fallbackText, settings } = this.#ports
+    // Looked at only where something depends on it: not for every piece of an answer.
+    const room = (): AgentRoom => this.#ports.roomFor(this)
+    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, room, fallbackText, settings }
   }
 
   #dispatch(event: TurnEvent): void {
@@ -169,7 +197,7 @@ export class TurnDriver {
       case 'ask':
         return this.#ask(effect.attempt, effect.deadlineMs)
       case 'cancel':
-        this.#cancelAgent(tooSlow(this.#turn, this.#ports.settings))
+        this.#cancelSlow(tooSlow(this.#turn, this.#ports.settings))
         return undefined
       case 'report':
         this.#report(effect.fact)
@@ -265,6 +293,10 @@ export class TurnDriver {
       if (call.isOver) return
       const kind = cause instanceof AgentError ? cause.kind : 'error'
       this.#ports.events.agentFailed({ turn: this.turnId, kind, cause })
+      if (this.#turn.status === 'asking') {
+        const retryAfterMs = cause instanceof AgentError ? cause.retryAfterMs : undefined
+        this.#ports.heard(kind === 'busy' ? { type: 'busy', retryAfterMs } : { type: 'failed' })
+      }
       this.#dispatch({ type: 'agent-failed', kind })
     }
   }
@@ -295,6 +327,11 @@ export class TurnDriver {
     return { session, visitor, turnId, ...asked, attempt, history: historyBefore(this.#follower.current), deadlineMs, traceparent }
   }
 
+  #cancelSlow(reason: TimeoutError | undefined): void {
+    if (reason !== undefined && this.#turn.status === 'ending' && this.#turn.end.outcome === 'failed') this.#ports.heard({ type: 'failed' })
+    this.#cancelAgent(reason)
+  }
+
   /** `reason` tells whoever stands between turn and agent that this was the agent's fault. */
   #cancelAgent(reason?: TimeoutError): void {
     const call = this.#agentCall
@@ -314,8 +351,11 @@ export class TurnDriver {
       case 'started':
         this.#attempt = fact.attempt
         return events.turnStarted({ session, turn, attempt: fact.attempt })
+      case 'told':
+        return events.helpGiven({ session, turn, reason: fact.reason, tookMs })
       case 'first-text':
         this.#shown = { since: now, lastAt: now }
+        this.#ports.heard({ type: 'spoke' })
         return events.turnFirstText({ turn, tookMs })
       case 'ended': {
         const { outcome, reason } = fact

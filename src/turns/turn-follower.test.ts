@@ -29,7 +29,17 @@ describe('following', () => {
     const follower = createTurnFollower(world.log, claim)
     const log = await follower.refresh()
     const text = Array.from({ length: READ_ENTRIES_MAX }, (_unused, index) => `${index} `).join('')
-    const view = { isOpen: true, isStopping: false, attempt: 1, fence: claim.fence, parts: READ_ENTRIES_MAX, text, isSuperseded: false }
+    const question = { messageId: expect.any(String), text: 'Is it long?', isTold: false }
+    const view = {
+      isOpen: true,
+      isStopping: false,
+      attempt: 1,
+      fence: claim.fence,
+      parts: READ_ENTRIES_MAX,
+      text,
+      isSuperseded: false,
+      question,
+    }
     expect([log && viewTurn(log), world.log.count('read')]).toEqual([view, 2])
     await write({ kind: 'answer-part', turnId, attempt: 1, index: READ_ENTRIES_MAX, persona: undefined, text: 'end' })
     await world.log.stop(session, turnId)

@@ -32,11 +32,17 @@ export interface TurnView {
   readonly parts: number
   readonly text: string
   readonly isSuperseded: boolean
+  readonly question: TurnQuestion
 }
 
 export interface AskedQuestion {
   readonly messageId: MessageId
   readonly text: string
+}
+
+export interface TurnQuestion extends AskedQuestion {
+  /** It has been given other help than the agent's. */
+  readonly isTold: boolean
 }
 
 export const emptyTurnLog = (turnId: TurnId): TurnLog => ({ turnId, conversation: EMPTY_CONVERSATION, fence: 0 })
@@ -68,8 +74,12 @@ export function viewTurn({ conversation, turnId, fence }: TurnLog): TurnView | u
     parts: answer?.parts ?? 0,
     text: answer?.text ?? '',
     isSuperseded: answer?.isSuperseded ?? false,
+    question: { messageId: question.messageId, text: question.text, isTold: hasNotice(conversation, turnId) },
   }
 }
+
+const hasNotice = ({ items }: Conversation, turnId: TurnId): boolean =>
+  items.some((item) => item.kind === 'notice' && item.turnId === turnId)
 
 /** What is to be asked. `undefined` when the log holds no such turn. */
 export function askedQuestion({ conversation, turnId }: TurnLog): AskedQuestion | undefined {

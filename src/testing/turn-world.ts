@@ -43,6 +43,14 @@ export interface TurnWorld {
 
 const digest = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex')
 
+/** The same in every world. */
+const ALWAYS: Pick<TurnPorts, 'digest' | 'agentPresence' | 'fallbackText' | 'traceOf'> = {
+  digest,
+  agentPresence: () => 'there',
+  fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
+  traceOf: createTurnTrace('a secret'),
+}
+
 export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
   const clock = options.clock ?? createSimulatedClock()
   const random = seededRandom(11)
@@ -56,12 +64,9 @@ export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
     agent,
     clock,
     chance: () => random.next(),
-    digest,
-    agentPresence: () => 'there',
-    fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
+    ...ALWAYS,
     events,
     settings,
-    traceOf: createTurnTrace('a secret'),
   }
 
   const entries = async (session: SessionId): Promise<readonly Entry[]> => {

@@ -96,7 +96,14 @@ async function start(shell: PageShell, request: Request, h: ResponseToolkit): Re
     if (typed === undefined) return await seeOther(h, conversationPath((await context.sessions.create(visitor, address)).id))
     const messageId = postedMessageId(context, request)
     const session = await context.sessions.create(visitor, address, messageId)
-    await context.sessions.ask(visitor, { session: session.id, messageId, typed, inReplyTo: undefined, transport: 'form' })
+    await context.sessions.ask(visitor, {
+      session: session.id,
+      messageId,
+      typed,
+      inReplyTo: undefined,
+      transport: 'form',
+      from: context.traceOf(request),
+    })
     return await seeOther(h, answerPath(session.id, messageId))
   } catch (error) {
     if (error instanceof TooManySessionsError) return list(shell, request, h, ENGLISH.chat.tooManyConversations)
@@ -164,7 +171,7 @@ function put(context: GatewayContext, pages: ChatPages, request: Request, h: Res
   return async function append(question): ReturnType<Handler> {
     const { messageId, typed } = question
     try {
-      await context.sessions.ask(visitor, { ...question, session, transport: 'form' })
+      await context.sessions.ask(visitor, { ...question, session, transport: 'form', from: context.traceOf(request) })
       return await seeOther(h, answerPath(session, messageId))
     } catch (error) {
       if (error instanceof MessageConflictError) return append({ ...question, messageId: editedId(messageId, typed) })

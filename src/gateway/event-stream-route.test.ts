@@ -66,7 +66,7 @@ describe('GET events', () => {
       'x-content-type-options': 'nosniff',
     })
     expect(headers['content-encoding']).toBeUndefined()
-    expect(gateway.events.of('linkResumed')).toEqual(['snapshot'])
+    expect(gateway.events.of('linkResumed')).toEqual([{ outcome: 'snapshot', missed: 0 }])
   })
 
   test('[H40] goes on after `Last-Event-ID`, which counts before `?after=`', async () => {
@@ -226,7 +226,7 @@ describe('a stream', () => {
     for (const stream of held) streams.use(stream)
     const refused = await visitor.json('GET', `/api/v1/sessions/${session}/events`)
     expect([refused.status, refused.headers['retry-after'], Object(refused.body).error.code]).toEqual([429, '5', 'RATE_LIMITED'])
-    expect(gateway.events.of('linkRefused')).toEqual(['rate'])
+    expect(gateway.events.of('linkRefused')).toEqual([{ transport: 'sse', reason: 'rate' }])
     const closed = gateway.events.next('linkClosed')
     held[0]?.leave()
     await closed

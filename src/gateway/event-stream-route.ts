@@ -7,13 +7,13 @@ import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import * as v from 'valibot'
 import { parseCursor, type Cursor, type SessionId } from '../conversation/ids.ts'
 import { EVENT_STREAM_BYTES_BUFFERED } from '../conversation/limits.ts'
+import { referenceOf } from '../conversation/trace.ts'
 import { failureBody, failureOf } from './error-replies.ts'
 import { RateLimitError, RequestError, ValidationError } from './errors.ts'
 import { eventStream, formatEvent } from './event-stream.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { takePlace, untilOver } from './held-response.ts'
 import { checked } from './json-body.ts'
-import { mintReference } from './reference.ts'
 import { routeTemplate } from './routes.ts'
 
 const RETRY_AFTER_MS = 5_000
@@ -61,12 +61,16 @@ function openStream(context: GatewayContext, request: Request, follow: Follow): 
     place.release()
     events.linkClosed({ transport: 'sse', code: res.statusCode, heldMs: clock.monotonic() - openedAt })
   })
-  const pieces = eventStream(context, { ...follow, signal, onPositioned: events.linkResumed.bind(events) })
+  const pieces = eventStream(context, {
+    ...follow,
+    signal,
+    onPositioned: (outcome, missed) => events.linkResumed({ outcome, missed }),
+  })
   return Readable.from(orFailed(pieces, context, request), { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
 }
 
 function refusal({ events }: GatewayContext, reason: 'capacity' | 'rate'): Error {
-  events.linkRefused(reason)
+  events.linkRefused({ transport: 'sse', reason })
   if (reason === 'rate') return new RateLimitError(RETRY_AFTER_MS)
   return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(RETRY_AFTER_MS / 1000) } })
 }
@@ -81,8 +85,9 @@ async function* orFailed(
     yield* pieces
   } catch (cause) {
     const failure = failureOf(cause, 500)
-    const reference = mintReference(context.randomBytes)
-    context.events.requestFailed({ method: 'GET', route: routeTemplate(request), status: failure.status, reference, cause })
+    const trace = context.traceOf(request)
+    const reference = referenceOf(trace)
+    context.events.requestFailed({ method: 'GET', route: routeTemplate(request), status: failure.status, reference, trace, cause })
     const code = failure.code === 'INTERNAL_ERROR' ? 'UNKNOWN_ERROR' : failure.code
     yield formatEvent('failed', failureBody({ ...failure, code }, reference))
   }

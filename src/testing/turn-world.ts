@@ -19,6 +19,7 @@ import type { TurnPorts } from '../turns/turn-driver.ts'
 import { createTurnRunner, type TurnRunner } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import { createFaultyLog, type FaultyLog } from './faulty-log.ts'
+import { createTurnTrace } from '../telemetry/turn-trace.ts'
 import { createRecordedEvents, type RecordedEvents } from './recorded-events.ts'
 import { createScriptedAgent, type ScriptedAgent } from './scripted-agent.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -50,6 +51,14 @@ export interface TurnWorld {
 
 const digest = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex')
 
+/** The same in every world. */
+const ALWAYS: Pick<TurnPorts, 'digest' | 'agentPresence' | 'fallbackText' | 'traceOf'> = {
+  digest,
+  agentPresence: () => 'there',
+  fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
+  traceOf: createTurnTrace('a secret'),
+}
+
 export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
   const clock = options.clock ?? createSimulatedClock()
   const random = seededRandom(11)
@@ -63,9 +72,7 @@ export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
     agent,
     clock,
     chance: () => random.next(),
-    digest,
-    agentPresence: () => 'there',
-    fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
+    ...ALWAYS,
     events,
     settings,
   }

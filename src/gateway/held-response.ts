@@ -9,8 +9,9 @@ import type { Place } from './admission.ts'
 import type { GatewayContext } from './gateway-context.ts'
 
 /** A place among the links of the address, the process and the session. */
-export function takePlace({ admission, addressOf }: GatewayContext, request: Request, session: SessionId): Place {
-  const ofAddress = admission.openLink(addressOf(request))
+export function takePlace(context: GatewayContext, request: Request, session: SessionId): Place {
+  const { admission } = context
+  const ofAddress = admission.openLink(context.addressOf(request))
   if (!ofAddress.ok) return ofAddress
   const ofSession = admission.joinSession(session)
   if (!ofSession.ok) {

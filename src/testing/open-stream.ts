@@ -33,8 +33,9 @@ export async function openStream(
     path,
     headers: { host: TEST_HOST, cookie: visitor.cookie, ...headers },
   })
-  sent.end()
-  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  const arrived = Promise.withResolvers<IncomingMessage>()
+  sent.once('response', arrived.resolve).once('error', arrived.reject).end()
+  const answer = await arrived.promise
   const body = answer.headers['content-encoding'] === 'gzip' ? answer.pipe(createGunzip()) : answer
   body.setEncoding('utf8')
   let text = ''

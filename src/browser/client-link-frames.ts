@@ -8,12 +8,12 @@ import type { MessageId } from '../conversation/ids.ts'
 import { LINK_SILENCE_MAX_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
-import { askStore } from './client-link-outbox.ts'
+import { askStore, look } from './client-link-outbox.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
-import { fetchAnew, giveUp, hangUp, lose, NONE, sendOn } from './client-link-socket.ts'
+import { fetchAnew, giveUp, hangUp, lose, NONE, renewed, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, OpenLink } from './client-link-state.ts'
 import { addBlock, applyToView, cursorOf, viewOfSnapshot } from './log-view.ts'
-import { accept, doubtAfter, lacksNumber, postpone, refuse, renumber, type OutgoingState } from './outgoing-questions.ts'
+import { accept, doubtAfter, lacksNumber, postpone, refuse, type OutgoingState } from './outgoing-questions.ts'
 
 /** The frames of one message, in order; what follows the end of the link is not heard. */
 export function onFrames(client: ClientLink, frames: readonly Parsed<ServerFrame>[], ctx: ClientContext): ClientStep {
@@ -111,13 +111,6 @@ function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): Clien
   return giveUp(renewed(doubtful, ctx), ctx)
 }
 
-/** The same page as a device that was never used. */
-const renewed = (client: ClientLink, ctx: ClientContext): ClientLink => ({
-  ...client,
-  device: ctx.mintDevice(),
-  ...renumber(client.questions),
-})
-
 function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'entry' }>, ctx: ClientContext): ClientStep {
   const applied = applyToView(client.view, entry)
   switch (applied.type) {
@@ -195,7 +188,9 @@ function onPing(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, 
   const behindAt = theirs > seq ? seq : undefined
   const pong = sendOn(link, { type: 'pong', n: frame.n, cursor: cursorOf(client.view) })
   const [next, effects] = resendAfter({ ...client, settled, link: { ...link, behindAt } }, theirs, ctx)
-  return [settle(next), [pong, ...effects]]
+  // As often as the log: a hint that was missed, or a storage that works again, is found by then.
+  const [looking, looks] = look(settle(next), ctx)
+  return [looking, [pong, ...effects, ...looks]]
 }
 
 function onBye(client: ClientLink, frame: Extract<ServerFrame, { type: 'bye' }>, ctx: ClientContext): ClientStep {

@@ -260,7 +260,7 @@ describe('a device', () => {
     expect([isKept(play), kept(device)]).toEqual([[false], []])
     device.mode = 'well'
     play.on(ask(2))
-    expect([isKept(play), kept(device), play.questions]).toEqual([[true, true], [2, 1], { 2: 'kept', 1: 'kept' }])
+    expect([isKept(play), kept(device), play.questions]).toEqual([[true, true], [1, 2], { 1: 'kept', 2: 'kept' }])
   })
 
   test('[K35] that was emptied by the browser gets back all that the page holds', () => {
@@ -277,13 +277,19 @@ describe('a device', () => {
     expect(next.client.questions.map(mayWithdraw)).toEqual([false, true])
   })
 
-  test('[K36] is looked at again when another page gives a hint, and when this one comes back', () => {
+  test('[K36] is looked at again when another page gives a hint, when this one comes back, and at every ping', () => {
     for (const type of ['hinted', 'woke'] as const) {
       const device = new SimulatedDevice()
       const [one, two] = [away(device, 1), away(device, 2)]
       one.on(ask(1))
       expect([two.questions, two.on({ type }).questions]).toEqual([{}, { 1: 'kept' }])
     }
+    const device = new SimulatedDevice()
+    device.mode = 'broken'
+    const late = openOn(device)
+    device.mode = 'well'
+    away(device, 9, 1)
+    expect([late.questions, sentIn(late.hears(pingAt(5)).said)]).toEqual([{}, [[1, 1]]])
     const flooded = openOn(new SimulatedDevice())
     flooded.isDeviceSilent = true
     const looks = [1, 2, 3, 4].map(() => kindsOf(flooded.on({ type: 'hinted' }).effects))
@@ -292,14 +298,70 @@ describe('a device', () => {
 
   test('[K25] that has another text under the same id keeps that one, and the page says no to the second', () => {
     const device = new SimulatedDevice()
+    const two = away(device, 2)
     away(device, 1, 1)
-    const two = new ClientLinkPlay(device, 2)
-    two.isDeviceSilent = true
-    two.on({ type: 'start' })
-    two.isDeviceSilent = false
     two.on({ type: 'ask', messageId: messageIdOf(1), text: 'Something else?', inReplyTo: undefined })
     expect(two.questions).toEqual({ 1: 'refused' })
     expect(rowsOf(device.records, SCOPE).map(({ text }) => text)).toEqual(['Why?'])
+  })
+})
+
+describe('order', () => {
+  test('[K27] what is asked while the storage opens goes behind what is in it', () => {
+    const device = new SimulatedDevice()
+    away(device, 1, 1)
+    const next = new ClientLinkPlay(device, 2)
+    next.isDeviceSilent = true
+    next.on({ type: 'start' }, ask(2))
+    const [arrive] = next.effects
+    expect([next.questions, arrive]).toEqual([{ 2: 'keeping' }, undefined])
+    next.isDeviceSilent = false
+    next.pass(OUTBOX_PATIENCE_MS)
+    expect(next.questions).toEqual({ 2: 'kept' })
+    // It answers later: what was kept before comes first all the same.
+    next.on({ type: 'woke' })
+    expect([Object.keys(next.questions), kept(device)]).toEqual([
+      ['1', '2'],
+      [1, 2],
+    ])
+    expect(sentIn(connects(next).said)).toEqual([
+      [1, 1],
+      [2, 2],
+    ])
+  })
+
+  test('[K27][K35] what could not be kept is kept with the next question, before it', () => {
+    const device = new SimulatedDevice()
+    const play = away(device, 1)
+    device.mode = 'full'
+    play.on(ask(1))
+    device.mode = 'well'
+    play.on(ask(2))
+    expect([isKept(play), Object.keys(play.questions), kept(device)]).toEqual([
+      [true, true],
+      ['1', '2'],
+      [1, 2],
+    ])
+    device.evict()
+    play.on({ type: 'woke' })
+    expect([isKept(play), kept(device)]).toEqual([
+      [true, true],
+      [1, 2],
+    ])
+  })
+
+  test('[K28] a question that another page took first is not overtaken by one that only this page has', () => {
+    const device = new SimulatedDevice()
+    const one = openOn(device, 1).on(ask(1))
+    device.mode = 'full'
+    one.on(ask(2)).hears(rejected(1, 'unavailable', { retryAfterMs: 60_000 }), rejected(2, 'unavailable', { retryAfterMs: 60_000 }))
+    expect(one.questions).toEqual({ 1: 'waiting', 2: 'waiting' })
+    one.closes()
+    const two = openOn(device, 2)
+    expect(sentIn(two.said)).toEqual([[1, 1]])
+    one.comesBack().hears(welcome('resumed', { head: headAt(5) }))
+    expect([one.client.questions.map(({ number }) => number), one.client.device]).toEqual([[0, 0], expect.not.stringMatching(/^d+1$/)])
+    expect(sentIn(one.said)).toEqual([])
   })
 })
 

@@ -7,9 +7,9 @@
 import type { MessageId } from '../conversation/ids.ts'
 import { OUTBOX_LEASE_MS, OUTBOX_PATIENCE_MS } from '../conversation/limits.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
-import { NONE } from './client-link-socket.ts'
+import { giveUp, NONE, renewed } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink, ClientStep, DeviceOutbox, OpenLink } from './client-link-state.ts'
-import { heldByAnother, isExpired, type OutboxChange, type OutboxRow } from './outbox.ts'
+import { heldByAnother, isExpired, type NewRow, type OutboxChange, type OutboxRow } from './outbox.ts'
 import {
   inOrder,
   KEPT,
@@ -42,6 +42,22 @@ export function askStore(client: ClientLink, change: OutboxChange, ctx: ClientCo
   return [{ ...client, outbox: { ...outbox, asked } }, [{ type: 'store', change }]]
 }
 
+/** Hands over what the storage does not hold, all of it together: none of a page's questions may be sent by others before an earlier one. */
+export function keep(client: ClientLink, ctx: ClientContext): ClientStep {
+  const rows = client.questions
+    .filter(({ isKept, state }) => !isKept && !isOver(state))
+    .map(({ messageId, text, inReplyTo, place, state }): NewRow => {
+      const isTried = state.status !== 'keeping' && (state.status !== 'kept' || state.isTried)
+      return { messageId, text, inReplyTo, place, page: isTried ? client.page : undefined }
+    })
+  return rows.length === 0 ? [client, NONE] : askStore(client, { type: 'keep', rows }, ctx)
+}
+
+const isOver = ({ status }: OutgoingState): boolean => status === 'refused' || status === 'expired'
+
+/** Behind everything of the session that is known. */
+export const placeBehind = (those: readonly { readonly place: number }[]): number => Math.max(0, ...those.map(({ place }) => place)) + 1
+
 /** Looks what other pages have done. */
 export function look(client: ClientLink, ctx: ClientContext): ClientStep {
   return countAsked(client.outbox, 'look') >= LOOKS_MAX ? [client, NONE] : askStore(client, { type: 'look' }, ctx)
@@ -59,8 +75,23 @@ export function onStored(client: ClientLink, event: Extract<ClientEvent, { type:
   const heldUntil = change.type === 'take' && own !== undefined ? own.at + OUTBOX_LEASE_MS : outbox.heldUntil
   const isNewLife = outbox.birth !== undefined && outbox.birth !== birth
   const known: ClientLink = { ...client, outbox: { status: 'open', asked, heldUntil: isNewLife ? 0 : heldUntil, birth } }
-  const told = settle(acceptShown({ ...known, questions: questionsBy(known, asked, event, { now: ctx.now, isNewLife }) }))
-  return isNewLife || outbox.status === 'failing' ? keepAgain(told, event.rows, ctx) : [told, NONE]
+  const questions = questionsBy(known, event, { now: ctx.now, isNewLife, isFirst: outbox.birth === undefined })
+  const told = keepOrder(settle(acceptShown({ ...known, questions })), ctx)
+  // It has opened, lost what it had, or is back.
+  if (!isNewLife && outbox.status === 'open') return told
+  const [again, keeps] = keep(told[0], ctx)
+  return [again, [...told[1], ...keeps]]
+}
+
+/**
+ * What another page took from this one has no number any more. Where something with a later place has one, and is not on its way, it
+ * would go first: a new device numbers both.
+ */
+function keepOrder(client: ClientLink, ctx: ClientContext): ClientStep {
+  const open = client.questions.filter(({ state }) => state.status === 'kept' || state.status === 'waiting')
+  const firstWithout = Math.min(...open.filter(({ number }) => number === 0).map(({ place }) => place))
+  if (!open.some(({ number, place }) => number > 0 && place > firstWithout)) return [client, NONE]
+  return client.link.status === 'open' ? giveUp(renewed(client, ctx), ctx) : [renewed(client, ctx), NONE]
 }
 
 export function onUnstored(client: ClientLink, { change, why }: Extract<ClientEvent, { type: 'unstored' }>): ClientStep {
@@ -69,7 +100,9 @@ export function onUnstored(client: ClientLink, { change, why }: Extract<ClientEv
   const asked = outbox.asked.filter((other) => other.change !== change)
   // Without room for one more question it still has the others.
   const status = change.type === 'keep' && why === 'full' ? outbox.status : 'failing'
-  const isFor = (messageId: MessageId): boolean => change.type === 'keep' && change.row.messageId === messageId
+  // Those that waited for it to open were never handed over.
+  const isFor = (messageId: MessageId): boolean =>
+    outbox.status === 'opening' || (change.type === 'keep' && change.rows.some((row) => row.messageId === messageId))
   return [{ ...client, outbox: { ...outbox, status, asked }, questions: giveUpKeeping(client.questions, isFor) }, NONE]
 }
 
@@ -152,15 +185,17 @@ export function refuseAll(client: ClientLink, ctx: ClientContext): ClientStep {
 interface Reading {
   readonly now: number
   readonly isNewLife: boolean
+  /** Nothing was known of the rows before. */
+  readonly isFirst: boolean
 }
 
 /** How the questions stand by the rows there are. */
 function questionsBy(
   client: ClientLink,
-  asked: Present['asked'],
   { rows, at, change }: Extract<ClientEvent, { type: 'stored' }>,
-  { now, isNewLife }: Reading,
+  { now, isNewLife, isFirst }: Reading,
 ): Questions {
+  const asked = client.outbox.status === 'absent' ? [] : client.outbox.asked
   const before = new Map(client.questions.map((question) => [question.messageId, question]))
   const goneSoon = new Set(asked.flatMap(({ change: other }) => (isRemoval(other) ? other.messageIds : [])))
   const kept = rows
@@ -170,8 +205,12 @@ function questionsBy(
   // Another page had a reason to remove what is missing, unless all is missing because the storage began anew.
   const stays = ({ state, isKept }: OutgoingQuestion): boolean =>
     !isKept || isNewLife || state.status === 'waiting' || state.status === 'sending' || state.status === 'accepted'
-  const rest = client.questions.filter((question) => !ids.has(question.messageId) && stays(question))
-  const unkept = giveUpKeeping(rest, (messageId) => change.type === 'keep' && change.row.messageId === messageId)
+  const rest = client.questions
+    .filter((question) => !ids.has(question.messageId) && stays(question))
+    .map((question) => (question.isKept ? { ...question, isKept: false } : question))
+    // What was there when the page came was asked before anything that was asked on it.
+    .map((question) => (isFirst ? { ...question, place: question.place + placeBehind(rows) } : question))
+  const unkept = giveUpKeeping(rest, (id) => change.type === 'keep' && change.rows.some(({ messageId }) => messageId === id))
   return inOrder([...kept, ...unkept])
 }
 
@@ -187,13 +226,13 @@ interface RowContext {
 }
 
 function byRow(before: OutgoingQuestion | undefined, row: OutboxRow, context: RowContext): OutgoingQuestion {
-  const { messageId, text, inReplyTo, keptAt } = row
+  const { messageId, text, inReplyTo, keptAt, place } = row
   const askedAt = context.now - Math.max(0, context.at - keptAt)
-  const question = before ?? { messageId, number: 0, text, inReplyTo, askedAt, keptAt, isKept: true, state: KEPT }
+  const question = before ?? { messageId, number: 0, text, inReplyTo, askedAt, keptAt, place, isKept: true, state: KEPT }
   // Another question of the same id was there before: this one can never be told from it.
   if (question.state.status === 'keeping' && question.text !== text) return { ...question, state: { status: 'refused', code: 'conflict' } }
   const state = stateBy(question.state, row, context)
-  return { ...question, keptAt, isKept: true, number: state.status === 'kept' ? 0 : question.number, state }
+  return { ...question, keptAt, place, isKept: true, number: state.status === 'kept' ? 0 : question.number, state }
 }
 
 function stateBy(before: OutgoingState, row: OutboxRow, { page, now, at }: RowContext): OutgoingState {
@@ -213,22 +252,4 @@ function stateBy(before: OutgoingState, row: OutboxRow, { page, now, at }: RowCo
       if (isExpired(row, at)) return { status: 'expired' }
       return { status: 'kept', isTried: row.sender !== undefined, heldUntil: now + heldByAnother(row, page, at) }
   }
-}
-
-/** The storage lost what it had, or is back: what it does not hold is kept once more. */
-function keepAgain(client: ClientLink, rows: readonly OutboxRow[], ctx: ClientContext): ClientStep {
-  const held = new Set(rows.map(({ messageId }) => messageId))
-  let next = client
-  const effects: ClientEffect[] = []
-  for (const { messageId, text, inReplyTo, state } of client.questions) {
-    const isOver = state.status === 'refused' || state.status === 'expired' || state.status === 'keeping'
-    if (held.has(messageId) || isOver) continue
-    const isTried = state.status !== 'kept' || state.isTried
-    const change: OutboxChange = { type: 'keep', row: { messageId, text, inReplyTo }, page: isTried ? client.page : undefined }
-    const [after, more] = askStore(next, change, ctx)
-    next = after
-    effects.push(...more)
-  }
-  const questions = next.questions.map((question) => (held.has(question.messageId) ? question : { ...question, isKept: false }))
-  return [{ ...next, questions }, effects]
 }

@@ -25,12 +25,14 @@ import { PROTOCOL_VERSION, type ClientFrame } from '../protocol/protocol.ts'
 import { onFrames } from './client-link-frames.ts'
 import {
   askStore,
+  keep,
   look,
   onImpatience,
   onStored,
   onUnstored,
   OPENING,
   patienceEndsAt,
+  placeBehind,
   refuseAll,
   release,
   sendingTimes,
@@ -231,10 +233,12 @@ function onOpenTick(client: ClientLink, link: OpenLink, ctx: ClientContext): Cli
 function onAsk(client: ClientLink, event: Extract<ClientEvent, { type: 'ask' }>, ctx: ClientContext): ClientStep {
   const { messageId, text, inReplyTo } = event
   if (!canAsk(client) || client.questions.some((question) => question.messageId === messageId)) return [client, NONE]
-  const base = { messageId, number: 0, text, inReplyTo, askedAt: ctx.now, keptAt: 0, isKept: false }
-  const asking = (state: OutgoingQuestion['state']): ClientLink => ({ ...client, questions: [...client.questions, { ...base, state }] })
-  if (client.outbox.status === 'absent') return [asking(KEPT), NONE]
-  return askStore(asking({ status: 'keeping' }), { type: 'keep', row: { messageId, text, inReplyTo }, page: undefined }, ctx)
+  const state: OutgoingQuestion['state'] = client.outbox.status === 'absent' ? KEPT : { status: 'keeping' }
+  const place = placeBehind(client.questions)
+  const question = { messageId, number: 0, text, inReplyTo, askedAt: ctx.now, keptAt: 0, place, isKept: false, state }
+  const asking: ClientLink = { ...client, questions: [...client.questions, question] }
+  // Once it has opened, behind what is in it.
+  return client.outbox.status === 'opening' ? [asking, NONE] : keep(asking, ctx)
 }
 
 /** Whether nobody can have sent it, or nobody will: only then may a person take it back. */

@@ -21,8 +21,7 @@ const STRANGER = { ...SCOPE, visitor: 'a stranger' }
 
 const keep = (number: number, page?: string): OutboxChange => ({
   type: 'keep',
-  row: { messageId: messageIdOf(number), text: `Question ${number}?`, inReplyTo: undefined },
-  page,
+  rows: [{ messageId: messageIdOf(number), text: `Question ${number}?`, inReplyTo: undefined, place: number, page }],
 })
 const take = (page: string, room = 8, ...accepted: readonly number[]): OutboxChange => ({
   type: 'take',
@@ -47,9 +46,12 @@ describe('keeping', () => {
     expect(after([{ type: 'forget', messageIds: ids(1) }, keep(3)], NOW, rows).map(numberOf)).toEqual([2, 3])
   })
 
-  test('[K12][K25] takes twenty in a session and no more', () => {
+  test('[K12][K25] takes twenty in a session and no more, and of those that come together all or none', () => {
     const full = after(Array.from({ length: UNSETTLED_QUESTIONS_MAX }, (_, index) => keep(index + 1)))
     expect(applyChange(full, keep(99), SCOPE, NOW)).toBe(full)
+    const both: OutboxChange = { type: 'keep', rows: [keep(98), keep(99)].flatMap((one) => (one.type === 'keep' ? one.rows : [])) }
+    const almost = full.slice(1)
+    expect(applyChange(almost, both, SCOPE, NOW)).toBe(almost)
   })
 
   test('[K25] changes nothing that it is not about', () => {
@@ -115,7 +117,8 @@ describe('taking', () => {
         let [rows, at]: readonly [readonly OutboxRow[], number] = [[], NOW]
         for (const { change: next, afterMs } of moments) {
           at += afterMs
-          rows = applyChange(rows, next, SCOPE, at)
+          const place = Math.max(0, ...rows.map((row) => row.place)) + 1
+          rows = applyChange(rows, next.type === 'keep' ? { ...next, rows: next.rows.map((row) => ({ ...row, place })) } : next, SCOPE, at)
           const holders = rows.filter(({ sender }) => (sender?.until ?? 0) > at).map(({ sender }) => sender?.page)
           expect(new Set(holders).size).toBeLessThanOrEqual(1)
           const tried = rows.map(({ sender }) => sender !== undefined)

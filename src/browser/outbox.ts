@@ -32,16 +32,16 @@ export interface OutboxRow extends OutboxScope {
   readonly refused: RejectCode | undefined
 }
 
-/** A question as it comes to the device. */
-export type NewRow = Pick<OutboxRow, 'messageId' | 'text' | 'inReplyTo'>
+/** A question as it comes to the device; `page` has tried to send it, or `undefined`. */
+export type NewRow = Pick<OutboxRow, 'messageId' | 'text' | 'inReplyTo' | 'place'> & { readonly page: string | undefined }
 
 export type OutboxChange =
   /** Only what there is. */
   | { readonly type: 'look' }
   /** A page was loaded; what `former`, the page before it in the same tab, was sending is free. */
   | { readonly type: 'arrive'; readonly former: string | undefined }
-  /** `page` has tried to send it, or `undefined`. */
-  | { readonly type: 'keep'; readonly row: NewRow; readonly page: string | undefined }
+  /** All of them or none: whoever sees one of a page's questions must see those before it. */
+  | { readonly type: 'keep'; readonly rows: readonly NewRow[] }
   /**
    * The page is about to send, in order, what it holds and `room` more. It stops at the first row that another page is sending, so
    * nothing overtakes; `accepted` are those that it knows to be in the log.
@@ -99,12 +99,14 @@ export function heldByAnother({ sender }: OutboxRow, page: string, at: number): 
 
 const mayWithdraw = (row: OutboxRow, at: number): boolean => row.sender === undefined || row.refused !== undefined || isExpired(row, at)
 
-function keep(rows: Rows, { row, page }: Extract<OutboxChange, { type: 'keep' }>, scope: OutboxScope, at: number): Rows {
-  if (rows.length >= UNSETTLED_QUESTIONS_MAX || rows.some(({ messageId }) => messageId === row.messageId)) return rows
-  const place = Math.max(0, ...rows.map((other) => other.place)) + 1
-  const sender = page === undefined ? undefined : { page, until: at }
-  const { visitor, session } = scope
-  return [...rows, { form: FORM, visitor, session, ...row, place, keptAt: at, sender, refused: undefined }]
+function keep(rows: Rows, change: Extract<OutboxChange, { type: 'keep' }>, { visitor, session }: OutboxScope, at: number): Rows {
+  const fresh = change.rows.filter((row) => !rows.some(({ messageId }) => messageId === row.messageId))
+  if (fresh.length === 0 || rows.length + fresh.length > UNSETTLED_QUESTIONS_MAX) return rows
+  const added = fresh.map(({ page, ...row }): OutboxRow => {
+    const sender = page === undefined ? undefined : { page, until: at }
+    return { form: FORM, visitor, session, ...row, keptAt: at, sender, refused: undefined }
+  })
+  return sorted([...rows, ...added])
 }
 
 function take(rows: Rows, { page, room, accepted }: Extract<OutboxChange, { type: 'take' }>, at: number): Rows {
@@ -163,8 +165,11 @@ const checked = (row: OutboxRow): OutboxRow => (checkQuestion(row.text).ok ? row
 /** The rows of `scope` among all that the device keeps, in order. */
 export function rowsOf(found: readonly unknown[], scope: OutboxScope): Rows {
   const rows = found.map(readRow).filter((row): row is OutboxRow => row?.visitor === scope.visitor && row.session === scope.session)
-  return rows.toSorted((one, other) => one.place - other.place || one.keptAt - other.keptAt)
+  return sorted(rows)
 }
+
+/** Two pages that did not know of each other may have given the same place. */
+const sorted = (rows: Rows): Rows => rows.toSorted((one, other) => one.place - other.place || one.keptAt - other.keptAt)
 
 /** Whether a record is only in the way: nobody who could still see it has any use for it. */
 export function isLeftBehind(found: unknown, scope: OutboxScope, at: number): boolean {

@@ -28,6 +28,7 @@ const questions = (count: number): readonly OutgoingQuestion[] =>
     inReplyTo: undefined,
     askedAt: 0,
     keptAt: 0,
+    place: index + 1,
     isKept: false,
     state: KEPT,
   }))
@@ -112,6 +113,7 @@ test('[K28][K31] what has a number goes before what has none, which gets a later
   const all = inOrder([second, unsend([numbered])[0] ?? first])
   expect(states(all)).toEqual(['1:waiting', '0:kept'])
   expect(due(all, alone(0, 8, 1)).frames.map(({ number }) => number)).toEqual([1, 2])
+  expect(states(inOrder(sent(3).toReversed()))).toEqual(['1:sending', '2:sending', '3:sending'])
 })
 
 test('[K25][K28] what the device keeps is not sent before this page has taken it, nor once it holds it no more', () => {

@@ -17,6 +17,8 @@ export interface OutgoingQuestion {
   readonly askedAt: number
   /** The same in milliseconds since the epoch, for people. */
   readonly keptAt: number
+  /** Order among those of the session that have no number. */
+  readonly place: number
   /** Whether the device holds it too, so that it survives this page. */
   readonly isKept: boolean
   readonly state: OutgoingState
@@ -104,10 +106,10 @@ export function lacksNumber(questions: Questions): boolean {
   return first >= 0 && questions.slice(first).some(isNumbered)
 }
 
-/** What has a number before what has none, each in its order: what has none gets a later one. */
+/** By number, and what has none behind, by place: it gets a later one. */
 export const inOrder = (questions: Questions): Questions => [
-  ...questions.filter(isNumbered),
-  ...questions.filter((question) => !isNumbered(question)),
+  ...questions.filter(isNumbered).toSorted((one, other) => one.number - other.number),
+  ...questions.filter((question) => !isNumbered(question)).toSorted((one, other) => one.place - other.place),
 ]
 
 /** Forgets what survives without this page and is shown by the log itself. */

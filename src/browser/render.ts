@@ -155,7 +155,7 @@ const choicesIn = ({ choices }: ShownItem): string => choices.map(({ name, label
 
 /** Appends the blocks that are new, and shows as text what is not in blocks yet. */
 function putText(element: HTMLElement, { kind, blocks, text }: ShownItem): void {
-  if (kind === 'answer') {
+  if (kind !== 'question') {
     const place = findIn(element, '[data-blocks]')
     // The page may know more than a link that is catching up: what is shown stays until the link has come as far.
     if (place.childElementCount > blocks.length) return
@@ -211,6 +211,7 @@ function putAction(element: HTMLElement, { action }: ShownItem): void {
   }
   const form = template(`${action.name}-template`)
   findIn(form, 'input[name=inReplyTo]', HTMLInputElement).value = action.messageId
+  if (action.name === 'ask-again') findIn(form, 'input[name=question]', HTMLInputElement).value = action.text
   const button = findIn(form, 'button')
   button.replaceChildren(action.label, setText(findIn(button, '[data-about]'), action.about))
   place.replaceChildren(form)

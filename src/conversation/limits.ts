@@ -27,6 +27,8 @@ export const HISTORY_ITEMS_MAX = 20
 export const WRITE_ENTRIES_MAX = 64
 /** A running turn reads its log for a wish to stop at most this often. */
 export const STOP_LOOK_MS = 100
+/** Turns one process holds at a time only to give their questions other help. */
+export const TELLING_MAX = 8
 /** A process that stops waits this long for the turns it gives up to be given back; leases free the rest. */
 export const HAND_OVER_MAX_MS = 2_000
 /** One WebSocket message from an agent, in bytes: room for the longest answer in one piece. */
@@ -164,6 +166,8 @@ export const GUIDANCE_PAGES_MAX = 500
 export const GUIDANCE_PAGE_CHARS_MAX = 50_000
 /** Pages one search gives. */
 export const GUIDANCE_HITS_MAX = 10
+/** Pages named to somebody whom the agent cannot answer. */
+export const FALLBACK_PAGES_MAX = 3
 /** Different words of a question that are looked for. */
 export const QUESTION_TERMS_MAX = 64
 

@@ -10,10 +10,15 @@ export class SimulatedDevice {
   mode: 'well' | 'full' | 'broken' = 'well'
   /** Everything that was committed, as it was written. */
   records: readonly unknown[] = []
+  /** Planted bug: it does not tell visitors and sessions apart. */
+  seesAll = false
+  #firstScope: OutboxScope | undefined
   #births = 1
 
   /** One transaction. */
-  transact(change: OutboxChange, scope: OutboxScope, at: number): OutboxOutcome {
+  transact(change: OutboxChange, given: OutboxScope, at: number): OutboxOutcome {
+    this.#firstScope ??= given
+    const scope = this.seesAll ? this.#firstScope : given
     if (this.mode === 'broken') return { type: 'unstored', why: 'failed' }
     const before = rowsOf(this.records, scope)
     const rows = applyChange(before, change, scope, at)

@@ -1,14 +1,17 @@
 /**
  * A browser tab and the person before it: the very steps of `browser/client-link.ts`, with simulated effects, and everything
- * that its page shows written down for the checker. What it keeps is on a device that it shares with other tabs.
+ * that its page shows, tells and holds written down for the checker. What it keeps is on a device that it shares with other tabs.
  */
-import { initialLink, nextDeadline, step } from '../browser/client-link.ts'
+import { canAsk, initialLink, nextDeadline, step } from '../browser/client-link.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from '../browser/client-link-state.ts'
+import { blocksOf, type LogView } from '../browser/log-view.ts'
+import type { Durability } from '../conversation/durability.ts'
 import type { Item } from '../conversation/conversation.ts'
-import { mintDeviceId, mintMessageId, type SessionId } from '../conversation/ids.ts'
-import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
+import { mintDeviceId, mintMessageId, type Cursor, type SessionId } from '../conversation/ids.ts'
+import { formatFrames, parseServerFrames, type Parsed } from '../protocol/parse-frame.ts'
+import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
 import type { OutboxChange } from '../browser/outbox.ts'
-import type { HistoryRecord, ShownItem } from './history.ts'
+import type { HistoryRecord, ShownItem, TabFact } from './history.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimulatedDevice } from './simulated-device.ts'
 import type { Accept, Connection, Peer, SimulatedNetwork } from './simulated-network.ts'
@@ -23,19 +26,24 @@ export interface SimulatedTabOptions {
   readonly accept: Accept
   readonly session: SessionId
   readonly device: SimulatedDevice
-  /** Tells the other tabs of the device that something on it has changed. */
+  /** Whose page it is. */
+  readonly visitor: string
+  /** Tells the other tabs of the session that something on the device has changed. */
   readonly hint: () => void
   readonly epochMs: number
   readonly digest: (text: string) => string
   readonly record: (entry: HistoryRecord) => void
   /** Planted bugs: what the link decided may be changed before it holds. */
   readonly tamper: (client: ClientLink, effects: readonly ClientEffect[]) => readonly [ClientLink, readonly ClientEffect[]]
-  /** Planted bugs: what arrives may be changed. */
-  readonly garble: (client: ClientLink, event: ClientEvent) => ClientEvent
+  /** Planted bugs: what it knows and what happens to it may be changed. */
+  readonly bend: (client: ClientLink, event: ClientEvent) => readonly [ClientLink, ClientEvent]
+  readonly ignoresRoom: boolean
 }
 
 const GOING_AWAY = 1001
-const VISITOR = 'somebody'
+const WATCH_MS = 5_000
+/** A page that has heard nothing for so long has given its link up. */
+const QUIET_MS = 20_000
 
 export class SimulatedTab {
   readonly #options: SimulatedTabOptions
@@ -46,6 +54,10 @@ export class SimulatedTab {
   #connections = new Map<number, Connection>()
   #told = new Set<string>()
   #asked = 0
+  #mostHeld = 0
+  #durability: Durability | undefined
+  #heardAt = 0
+  #offlineUntil = 0
   #takeBack: () => void = () => undefined
   /** When the last transaction is over: they come one after the other. */
   #storedAt = 0
@@ -55,20 +67,37 @@ export class SimulatedTab {
     this.#process = new SimulatedProcess(options.world)
     this.#deviceRandom = options.random.stream('device')
     this.#client = this.#load(undefined)
+    this.#watch()
   }
 
   /** Questions of this page that are not settled. */
   get unsettled(): number {
-    return this.#client.questions.length
+    return this.#client.questions.filter(({ state }) => state.status !== 'refused').length
+  }
+
+  get session(): SessionId {
+    return this.#options.session
+  }
+
+  /** Where its view stands. */
+  get head(): LogView['conversation']['head'] {
+    return this.#client.view.conversation.head
+  }
+
+  /** It was told never to come back. */
+  get isClosed(): boolean {
+    return this.#client.link.status === 'closed'
   }
 
   ask(): void {
     this.#process.run(() => {
-      const { random, name, world, epochMs, record } = this.#options
+      const { random, name, world, epochMs, ignoresRoom } = this.#options
+      // The page says so and the text stays in its box.
+      if (this.isClosed || (!canAsk(this.#client) && !ignoresRoom)) return
       const messageId = mintMessageId(epochMs + world.now(), (count) => random.bytes(count))
       this.#asked += 1
       const text = `question ${this.#asked} of ${name}`
-      record({ type: 'typed', tab: name, messageId, text })
+      this.#record({ type: 'typed', messageId, text })
       this.#event({ type: 'ask', messageId, text, inReplyTo: undefined })
     })
   }
@@ -86,27 +115,43 @@ export class SimulatedTab {
     this.#process.after(ms, () => this.#event({ type: 'woke' }))
   }
 
+  /** Its device has no network: what is open stalls, what is new fails. */
+  offlineFor(ms: number): void {
+    const { world } = this.#options
+    this.#offlineUntil = Math.max(this.#offlineUntil, world.now() + ms)
+    for (const connection of this.#connections.values()) connection.hold(ms)
+    this.#process.run(() => this.#event({ type: 'offline' }))
+    this.#process.after(ms, () => this.#event({ type: 'online' }))
+  }
+
   /** Another tab has changed something on the device. */
+
   hinted(): void {
     this.#process.run(() => this.#event({ type: 'hinted' }))
   }
 
-  /** Loads the page again: nothing of the old one is left but what the device keeps. */
-  reload(): void {
-    // A tab that crashed knows what it was; another one that takes its place does not.
+  /** Loads the page again, now or when its person comes back after a crash: nothing of the old one is left but what the device keeps. */
+  reload(afterMs: number): void {
+    // A tab that was loaded again knows what it was; another one that takes its place does not.
     const former = this.#deviceRandom.happens(0.6) ? this.#client.page : undefined
     this.#process.kill()
     this.#takeBack()
     for (const connection of this.#connections.values()) connection.kill('browser', GOING_AWAY)
     this.#connections = new Map()
-    this.#process.start()
-    this.#client = this.#load(former)
+    this.#options.world.after(afterMs, () => {
+      if (this.#process.isAlive) return
+      this.#process.start()
+      this.#client = this.#load(former)
+      this.#watch()
+    })
   }
 
   #load(former: string | undefined): ClientLink {
-    const { random, session, name, record } = this.#options
-    record({ type: 'loaded', tab: name })
+    const { random, session } = this.#options
+    this.#record({ type: 'loaded' })
     this.#told = new Set()
+    this.#mostHeld = 0
+    this.#heardAt = this.#process.world.now()
     this.#client = initialLink(
       session,
       mintDeviceId((count) => random.bytes(count)),
@@ -117,13 +162,13 @@ export class SimulatedTab {
   }
 
   #event(happened: ClientEvent): void {
-    const { random, tamper, garble } = this.#options
+    const { random, tamper, bend } = this.#options
     const before = this.#client
     const mintDevice = (): ReturnType<ClientContext['mintDevice']> => mintDeviceId((count) => random.bytes(count))
     const context: ClientContext = { now: this.#process.world.now(), chance: random.next, mintDevice }
-    const [client, effects] = tamper(...step(before, garble(before, happened), context))
+    const [client, effects] = tamper(...step(...bend(before, happened), context))
     this.#client = client
-    this.#observe(before)
+    if (client !== before) this.#observe(before)
     for (const effect of effects) this.#perform(effect)
     this.#plan()
   }
@@ -135,12 +180,20 @@ export class SimulatedTab {
   }
 
   #perform(effect: ClientEffect): void {
+    const { network, accept, digest } = this.#options
     switch (effect.type) {
-      case 'connect':
-        this.#connections.set(effect.socket, this.#options.network.dial(this.#peer(effect.socket), this.#options.accept))
+      case 'connect': {
+        const isOffline = this.#process.world.now() < this.#offlineUntil
+        this.#connections.set(
+          effect.socket,
+          network.dial(this.#peer(effect.socket), (connection) => (isOffline ? undefined : accept(connection))),
+        )
         return
+      }
       case 'send':
-        this.#connections.get(effect.socket)?.send('browser', formatFrames(effect.frames))
+        for (const frame of effect.frames) this.#observeSaid(frame)
+        // A message for each, as the running page sends them.
+        for (const frame of effect.frames) this.#connections.get(effect.socket)?.send('browser', formatFrames([frame]))
         return
       case 'close':
         this.#connections.get(effect.socket)?.close('browser', effect.code)
@@ -150,7 +203,7 @@ export class SimulatedTab {
         this.#store(effect.change)
         return
       case 'verify': {
-        const matches = this.#options.digest(effect.text) === effect.sha256
+        const matches = digest(effect.text) === effect.sha256
         this.#process.after(1, () => this.#event({ type: 'verified', matches }))
       }
     }
@@ -158,17 +211,18 @@ export class SimulatedTab {
 
   /** A transaction takes a moment; of one that was under way when its tab died nobody can say whether it was committed. */
   #store(change: OutboxChange): void {
-    const { device, session, epochMs, world, hint } = this.#options
+    const { device, visitor, session, epochMs, world, hint } = this.#options
     const random = this.#deviceRandom
+    if (change.type === 'forget') for (const messageId of change.messageIds) this.#record({ type: 'forgot', messageId })
     let isAlive = false
-    const commitsAt = Math.max(this.#storedAt, world.now() + random.between(1, 5))
-    this.#storedAt = commitsAt
-    this.#process.after(commitsAt - world.now(), () => {
+    this.#storedAt = Math.max(this.#storedAt, world.now() + random.between(1, 5))
+    const inMs = this.#storedAt - world.now()
+    this.#process.after(inMs, () => {
       isAlive = true
     })
-    world.after(commitsAt - world.now(), () => {
+    world.after(inMs, () => {
       if (!isAlive && random.happens(0.5)) return
-      const outcome = device.transact(change, { visitor: VISITOR, session }, epochMs + world.now())
+      const outcome = device.transact(change, { visitor, session }, epochMs + world.now())
       if (change.type !== 'look' && random.happens(0.8)) hint()
       this.#process.after(1, () => this.#event({ ...outcome, change }))
     })
@@ -177,7 +231,11 @@ export class SimulatedTab {
   #peer(socket: number): Peer {
     return {
       opened: this.#process.bound(() => this.#event({ type: 'opened', socket })),
-      received: this.#process.bound((text) => this.#event({ type: 'frames', socket, frames: parseServerFrames(text) })),
+      received: this.#process.bound((text) => {
+        const frames = parseServerFrames(text)
+        if ('socket' in this.#client.link && this.#client.link.socket === socket) this.#observeHeard(frames)
+        this.#event({ type: 'frames', socket, frames })
+      }),
       closed: this.#process.bound((code) => {
         this.#connections.delete(socket)
         this.#event({ type: 'closed', socket, code })
@@ -185,37 +243,98 @@ export class SimulatedTab {
     }
   }
 
-  /** Writes down what the page shows now and did not before. */
+  // ── what an observer writes down ───────────────────────────────────────────
+
+  #record(fact: TabFact): void {
+    const { record, session, name } = this.#options
+    record({ ...fact, session, tab: name })
+  }
+
+  /** What the page shows and holds now and did not before. */
   #observe(before: ClientLink): void {
-    const { name, record } = this.#options
-    const { view, questions, forks } = this.#client
-    if (forks > before.forks) record({ type: 'forked', tab: name })
+    const { view, forks, link } = this.#client
+    if (link.status === 'closed' && before.link.status !== 'closed') this.#record({ type: 'left', code: link.code })
+    if (forks > before.forks) this.#record({ type: 'forked' })
+    this.#observeQuestions(before)
+    if (view.conversation === before.view.conversation && view.blocks === before.view.blocks) return
+    const { head, items } = view.conversation
+    for (const item of items) if (item.kind === 'question') this.#tellOnce('sent', item.messageId)
+    this.#record({ type: 'view', seq: head?.seq ?? 0, id: head?.id, items: items.map((item) => shownItem(item, view)) })
+  }
+
+  #observeQuestions(before: ClientLink): void {
+    const { questions } = this.#client
+    if (questions === before.questions) return
     for (const { messageId, state, isKept } of questions) {
       if (isKept) this.#tellOnce('kept', messageId)
       if (state.status === 'accepted') this.#tellOnce('sent', messageId)
       if (state.status === 'refused') this.#tellOnce('refused', messageId)
     }
-    if (view.conversation === before.view.conversation) return
-    const { head, items } = view.conversation
-    for (const item of items) if (item.kind === 'question') this.#tellOnce('sent', item.messageId)
-    record({ type: 'view', tab: name, seq: head?.seq ?? 0, id: head?.id, items: items.map(shownItem) })
+    const held = new Set(questions.map(({ messageId }) => messageId))
+    // What the device keeps is forgotten there, by whichever page.
+    for (const { messageId, state, isKept } of before.questions)
+      if (!held.has(messageId) && !isKept && state.status !== 'refused') this.#record({ type: 'forgot', messageId })
+    const onDevice = questions.filter(({ isKept }) => isKept).length
+    const count = Math.max(onDevice, questions.length - onDevice)
+    if (count > this.#mostHeld) this.#record({ type: 'held', count })
+    this.#mostHeld = Math.max(this.#mostHeld, count)
   }
 
   #tellOnce(type: 'kept' | 'sent' | 'refused', messageId: string): void {
-    const { name, record } = this.#options
     if (this.#told.has(type + messageId)) return
     this.#told.add(type + messageId)
-    record({ type, tab: name, messageId })
+    this.#record({ type, messageId })
+  }
+
+  /** Up to where the page has been told that it need not keep anything. */
+  #observeHeard(frames: readonly Parsed<ServerFrame>[]): void {
+    this.#heardAt = this.#process.world.now()
+    for (const parsed of frames) {
+      if (!parsed.ok) continue
+      const { frame } = parsed
+      if (frame.type === 'welcome') this.#durability = frame.durability
+      const seq = settledBy(frame, this.#durability)
+      if (seq !== undefined) this.#record({ type: 'marked', seq })
+    }
+  }
+
+  #observeSaid(frame: ClientFrame): void {
+    const cursor = toldBy(frame)
+    if (cursor !== undefined) this.#record({ type: 'cursor', seq: cursor.seq, id: cursor.id })
+  }
+
+  #watch(): void {
+    const { world } = this.#process
+    const forMs = world.now() - Math.max(this.#heardAt, this.#process.awakeSince)
+    if (this.#client.link.status === 'open' && forMs > QUIET_MS) this.#record({ type: 'quiet', forMs })
+    this.#process.after(WATCH_MS, () => this.#watch())
   }
 }
 
-function shownItem(item: Item): ShownItem {
+/** Where a frame says that the view stands. */
+function toldBy(frame: ClientFrame): Cursor | undefined {
+  if (frame.type === 'hello') return frame.resume
+  return frame.type === 'pong' ? frame.cursor : undefined
+}
+
+/** Up to where a frame says that the log keeps everything: with `fsync`, what is accepted and what is shown is settled. */
+function settledBy(frame: ServerFrame, durability: Durability | undefined): number | undefined {
+  if (frame.type === 'welcome' || frame.type === 'ping') return frame.settled
+  if (durability !== 'fsync') return undefined
+  if (frame.type === 'accepted') return frame.seq
+  if (frame.type === 'entry') return frame.entry.seq
+  return frame.type === 'snapshot' ? frame.head?.seq : undefined
+}
+
+function shownItem(item: Item, view: LogView): ShownItem {
   switch (item.kind) {
     case 'question':
-      return { kind: 'question', key: item.messageId, text: item.text, status: item.status }
-    case 'answer':
-      return { kind: 'answer', key: `${item.turnId}/${item.attempt}`, text: item.text, status: item.status }
+      return { kind: 'question', key: item.messageId, text: item.text, blocks: '', status: item.status }
+    case 'answer': {
+      const blocks = blocksOf(view, item).html.join('')
+      return { kind: 'answer', key: `${item.turnId}/${item.attempt}`, text: item.text, blocks, status: item.status }
+    }
     case 'notice':
-      return { kind: 'notice', key: String(item.seq), text: item.text, status: item.topic }
+      return { kind: 'notice', key: String(item.seq), text: item.text, blocks: '', status: item.topic }
   }
 }

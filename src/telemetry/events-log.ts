@@ -167,7 +167,8 @@ const SECURITY_ACTIONS: Readonly<Record<string, string>> = {
   VALIDATION_ERROR: 'input_validation_fail',
 }
 
-const requestEvents = (say: Say): Some<'requestFailed'> => ({
+const requestEvents = (say: Say): Some<'requestFailed' | 'contentBlocked'> => ({
+  contentBlocked: ({ kind }) => say('warn', 'csp.blocked', 'A browser refused something that a page held.', { 'event.reason': kind }),
   requestFailed: ({ method, route, status, reference, trace, cause }) => {
     const error = errorFields(cause)
     const action = SECURITY_ACTIONS[String(error['error.code'])] ?? 'request.failed'

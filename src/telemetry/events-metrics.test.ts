@@ -164,6 +164,7 @@ function everything(events: Events): void {
   events.linkPonged({ tookMs: 1 })
   events.frameRefused('not JSON')
   for (const result of ['clean', 'forced'] as const) events.drainEnded({ result, tookMs: 1 })
+  for (const kind of ['image', 'script', 'form', 'style', 'request', 'frame', 'other'] as const) events.contentBlocked({ kind })
   for (const [route, status] of [
     ['/chat', 400],
     ['/chat', 401],

@@ -5,7 +5,8 @@
  * A setting that belongs to a feature this version does not have is refused, because ignoring it would be a promise not kept.
  */
 import { ChatServiceError } from '../chat-service-error.ts'
-import { hostNames, oneOf, origin, readSettings, text, toggle, url, wholeNumber } from './settings.ts'
+import type { RedisAddress } from '../conversation-log/redis-connection.ts'
+import { hostNames, keyPrefix, oneOf, origin, readSettings, redisPlaces, text, toggle, url, wholeNumber } from './settings.ts'
 import type { Environment, Parser, SettingsReader } from './settings.ts'
 
 export type { Environment } from './settings.ts'
@@ -24,6 +25,10 @@ export interface Config {
   /** Proxies in front that each append to `X-Forwarded-For`. */
   readonly trustedProxyHops: number
   readonly dataDir: string
+  /** `undefined`: the conversation log is a file in `dataDir`. */
+  readonly redis: RedisConfig | undefined
+  /** Of what the service asks of its store in the background. */
+  readonly databaseRetry: RetryConfig
   readonly agent: {
     readonly url: string
     readonly protocol: AgentProtocol
@@ -54,6 +59,16 @@ export interface Config {
   readonly healthCheckTimeoutMs: number
   readonly drainMs: number
   readonly isReadyWhenOffline: boolean
+}
+
+/** The store that several processes share. */
+export interface RedisConfig {
+  /** One server, or several nodes of one Cluster. */
+  readonly addresses: readonly RedisAddress[]
+  readonly keyPrefix: string
+  /** Replicas that must have something before it is settled; 0: whatever is accepted counts. */
+  readonly waitReplicas: number
+  readonly breaker: BreakerConfig
 }
 
 /** The forms that an agent can speak; `docs/agent-protocol.md` describes them. */
@@ -99,9 +114,6 @@ const SECRET_CHARS_MIN = 32
 
 /** Settings of the design that mean nothing yet, and what would have to be there. */
 const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
-  [/^REDIS_(URL|KEY_PREFIX|WAIT_REPLICAS)$/, 'the Redis store'],
-  [/^BREAKER_REDIS_(ERROR_THRESHOLD|VOLUME_THRESHOLD|RESET_TIMEOUT_MS|RESET_TIMEOUT_MAX_MS)$/, 'the Redis store'],
-  [/^RETRY_DATABASE_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'such services'],
   [/^LOG_DIR$/, 'log files'],
   [/^OPS_(TOKEN|PORT)$/, 'operator pages'],
 ]
@@ -119,7 +131,9 @@ export function readConfig(env: Environment): Config {
   const retries = {
     websocket: readRetry(read, 'WEBSOCKET', { attempts: 5, baseDelayMs: 1_000, maxDelayMs: 30_000 }),
     api: readRetry(read, 'API', { attempts: 3, baseDelayMs: 500, maxDelayMs: 5_000 }),
+    database: readRetry(read, 'DATABASE', { attempts: 4, baseDelayMs: 2_000, maxDelayMs: 10_000 }),
   }
+  const breakers = { agent: readBreaker(read, 'AI_AGENT', 5), redis: readBreaker(read, 'REDIS', 10) }
   const config: Config = {
     environment: read('NODE_ENV', oneOf('development', 'production', 'test'), 'development'),
     host: read('HOST', text(255), '127.0.0.1'),
@@ -127,6 +141,8 @@ export function readConfig(env: Environment): Config {
     publicOrigin: read('PUBLIC_ORIGIN', origin, undefined),
     trustedProxyHops: read('TRUSTED_PROXY_HOPS', wholeNumber(0, 10), 0),
     dataDir: read('DATA_DIR', text(4_096), './data'),
+    redis: readRedis(read, breakers.redis),
+    databaseRetry: retries.database,
     agent: {
       url: agentUrl,
       protocol,
@@ -136,12 +152,7 @@ export function readConfig(env: Environment): Config {
       firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
       idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
       deadlineMs: read('AGENT_DEADLINE_MS', wholeNumber(1_000, 3_600_000), 120_000),
-      breaker: Object.freeze({
-        errorThreshold: read('BREAKER_AI_AGENT_ERROR_THRESHOLD', wholeNumber(1, 100), 50),
-        volumeThreshold: read('BREAKER_AI_AGENT_VOLUME_THRESHOLD', wholeNumber(1, 1_000), 5),
-        resetTimeoutMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MS', wholeNumber(100, 3_600_000), 30_000),
-        resetTimeoutMaxMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', wholeNumber(100, 3_600_000), 300_000),
-      }),
+      breaker: breakers.agent,
       retry: protocol === 'messages' ? retries.websocket : retries.api,
     },
     turnLeaseMs: read('TURN_LEASE_MS', wholeNumber(500, 60_000), 5_000),
@@ -159,7 +170,14 @@ export function readConfig(env: Environment): Config {
     drainMs: read('DRAIN_MS', wholeNumber(0, 600_000), 25_000),
     isReadyWhenOffline: read('READY_WHEN_OFFLINE', toggle, false),
   }
-  const all = [...faults(), ...unavailable(env), ...contradictions(config), ...retryFaults(retries)]
+  const all = [
+    ...faults(),
+    ...unavailable(env),
+    ...contradictions(config),
+    ...redisFaults(config, env),
+    ...breakerFaults(breakers),
+    ...retryFaults(retries),
+  ]
   if (all.length > 0) throw new ConfigError(all)
   return Object.freeze({ ...config, agent: Object.freeze(config.agent) })
 }
@@ -168,6 +186,23 @@ const secret: Parser<string> = (given) =>
   given.length >= SECRET_CHARS_MIN
     ? { value: given }
     : { problem: `must have at least ${SECRET_CHARS_MIN} characters, for example what "openssl rand -base64 32" prints` }
+
+/** The parts are read in any case, so that what is wrong with them is told at once. */
+function readRedis(read: SettingsReader['read'], breaker: BreakerConfig): RedisConfig | undefined {
+  const addresses = read('REDIS_URL', redisPlaces, undefined)
+  const prefix = read('REDIS_KEY_PREFIX', keyPrefix, 'chat:')
+  const waitReplicas = read('REDIS_WAIT_REPLICAS', wholeNumber(0, 16), 0)
+  return addresses === undefined ? undefined : Object.freeze({ addresses, keyPrefix: prefix, waitReplicas, breaker })
+}
+
+function readBreaker(read: SettingsReader['read'], name: string, volumeThreshold: number): BreakerConfig {
+  return Object.freeze({
+    errorThreshold: read(`BREAKER_${name}_ERROR_THRESHOLD`, wholeNumber(1, 100), 50),
+    volumeThreshold: read(`BREAKER_${name}_VOLUME_THRESHOLD`, wholeNumber(1, 1_000), volumeThreshold),
+    resetTimeoutMs: read(`BREAKER_${name}_RESET_TIMEOUT_MS`, wholeNumber(100, 3_600_000), 30_000),
+    resetTimeoutMaxMs: read(`BREAKER_${name}_RESET_TIMEOUT_MAX_MS`, wholeNumber(100, 3_600_000), 300_000),
+  })
+}
 
 function readRetry(read: SettingsReader['read'], kind: string, standard: RetryConfig): RetryConfig {
   return Object.freeze({
@@ -213,11 +248,6 @@ function contradictions(config: Config): readonly ConfigFault[] {
   if (agent.firstTokenTimeoutMs > agent.deadlineMs) {
     faults.push({ name: 'AGENT_FIRST_TOKEN_TIMEOUT_MS', problem: `must not be longer than AGENT_DEADLINE_MS (${agent.deadlineMs})` })
   }
-  const { breaker } = agent
-  if (breaker.resetTimeoutMaxMs < breaker.resetTimeoutMs) {
-    const problem = `must not be shorter than BREAKER_AI_AGENT_RESET_TIMEOUT_MS (${breaker.resetTimeoutMs})`
-    faults.push({ name: 'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', problem })
-  }
   if (config.healthCheckTimeoutMs > config.healthIntervalMs) {
     faults.push({ name: 'HEALTH_CHECK_TIMEOUT_MS', problem: `must not be longer than HEALTH_INTERVAL_MS (${config.healthIntervalMs})` })
   }
@@ -246,7 +276,25 @@ function agentFaults({ url: place, protocol, model }: Config['agent']): readonly
   return faults
 }
 
-function retryFaults(retries: Readonly<Record<'websocket' | 'api', RetryConfig>>): readonly ConfigFault[] {
+/** What Redis needs, and what means nothing without it. */
+function redisFaults({ redis, sessionSecret }: Config, env: Environment): readonly ConfigFault[] {
+  const isSet = (name: string): boolean => (env[name] ?? '').trim() !== ''
+  if (!isSet('REDIS_URL')) {
+    const ignored = ['REDIS_KEY_PREFIX', 'REDIS_WAIT_REPLICAS'].filter(isSet)
+    return ignored.map((name) => ({ name, problem: 'means nothing without REDIS_URL: the store is a file in DATA_DIR' }))
+  }
+  const problem = 'is required with REDIS_URL: every process must know the cookies that another has signed'
+  return redis !== undefined && sessionSecret === undefined && !isSet('SESSION_SECRET') ? [{ name: 'SESSION_SECRET', problem }] : []
+}
+
+function breakerFaults({ agent, redis }: Readonly<Record<'agent' | 'redis', BreakerConfig>>): readonly ConfigFault[] {
+  return Object.entries({ BREAKER_AI_AGENT: agent, BREAKER_REDIS: redis }).flatMap(([name, { resetTimeoutMs, resetTimeoutMaxMs }]) => {
+    const problem = `must not be shorter than ${name}_RESET_TIMEOUT_MS (${resetTimeoutMs})`
+    return resetTimeoutMaxMs < resetTimeoutMs ? [{ name: `${name}_RESET_TIMEOUT_MAX_MS`, problem }] : []
+  })
+}
+
+function retryFaults(retries: Readonly<Record<'websocket' | 'api' | 'database', RetryConfig>>): readonly ConfigFault[] {
   return Object.entries(retries).flatMap(([kind, { baseDelayMs, maxDelayMs }]) => {
     const name = `RETRY_${kind.toUpperCase()}`
     const problem = `must not be shorter than ${name}_BASE_DELAY_MS (${baseDelayMs})`

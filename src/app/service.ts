@@ -29,6 +29,7 @@ import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.t
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { Config } from './config.ts'
 import { agentRoom, guardAgent } from './guarded-agent.ts'
+import { guardStore, storeBackoff } from './guarded-store.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
@@ -66,7 +67,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const state: { phase: Phase } = { phase: 'starting' }
   const broken = Promise.withResolvers<unknown>()
 
-  prepareDataFolder(config.dataDir)
+  // With Redis everything that must last is there: the process needs no disk.
+  if (config.redis === undefined) prepareDataFolder(config.dataDir)
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const pages = { assets: loadAssets(), helpPages: (await loadGuidance(config.guidanceDir)).pages }
   const said = createEvents(config, ports, { secret, version })
@@ -75,13 +77,18 @@ export async function startService(config: Config, ports: Ports, version: string
   await using opened = new AsyncDisposableStack()
   const profile = opened.use(await openProfile(config, ports, said))
   const events = withPokes(said, health)
-  const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
-  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events }))
+  const openLogPorts = { clock, random: ports.randomBytes, chance: ports.chance, events }
+  const log = opened.use(await ports.openLog(config, openLogPorts, broken.resolve))
+  const guards = { ...ports, resilience: server.resilience, events }
+  const store = guardStore(log, config, guards)
+  opened.use(store.forPeople)
+  opened.use(store.inBackground)
+  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, guards))
   const room = (): AgentRoom => agentRoom(server.resilience)
-  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, agentRoom: room })))
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log: store.inBackground, agent, events, agentRoom: room })))
   await registerGateway(server, config, {
     ports,
-    log,
+    log: store.forPeople,
     events,
     secret,
     pages,
@@ -199,6 +206,7 @@ function runnerOptions(
     idleTimeoutMs: config.agent.idleTimeoutMs,
     deadlineMs: config.agent.deadlineMs,
     questionExpiresMs: config.questionExpiresMs,
+    storeBackoff: storeBackoff(config),
     concurrency: config.agent.concurrency,
   }
   const owner = Buffer.from(randomBytes(8)).toString('hex')

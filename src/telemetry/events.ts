@@ -4,6 +4,7 @@
  * Behind it stand the log lines, and later the metrics, so their names stay in one place. Methods never throw.
  * No method takes text that a person or an agent wrote; ids are hashed before they are written.
  */
+import type { Durability } from '../conversation/durability.ts'
 import type { TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { SessionId, TurnId } from '../conversation/ids.ts'
 import type { Component, ServiceLevel } from '../service-level/service-level.ts'
@@ -96,8 +97,24 @@ export interface Events {
   /** A call through a circuit breaker has ended, or was refused. */
   breakerCalled(facts: { readonly service: string; readonly outcome: 'success' | 'failure' | 'rejected'; readonly cause: unknown }): void
 
+  /** One try at a command of the store failed; `delayMs` until the next, `undefined` when there is none. */
+  storeAttemptFailed(facts: {
+    /** A method of the log's port. */
+    readonly command: string
+    /** From 1. */
+    readonly attempt: number
+    readonly retriesLeft: number
+    readonly delayMs: number | undefined
+    /** Why there is no next one. */
+    readonly stop: string | undefined
+    readonly cause: unknown
+  }): void
   storeFailed(facts: { readonly kind: string; readonly cause: unknown }): void
   storeCommitted(facts: { readonly commands: number; readonly tookMs: number }): void
+  /** What the store's acknowledgements are worth, when that is first known and when it changes; `weaknesses` are whole clauses. */
+  storeGuarantee(facts: { readonly durability: Durability; readonly weaknesses: readonly string[] }): void
+  /** Whether what is accepted gets settled: a server has, or has not, as many replicas as are waited for. */
+  storeSettling(facts: { readonly isStalled: boolean; readonly server: string; readonly replicas: number; readonly needed: number }): void
 
   requestFailed(request: FailedRequest): void
 

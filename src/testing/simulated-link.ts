@@ -135,9 +135,9 @@ export class SimulatedLink implements Peer {
       if (!isReadResult(result) || result.type !== 'entries') return this.event({ type: 'folded', result: { type: 'failed' } })
       const conversation = fold(result.entries, so)
       const { head, items } = conversation
-      const { logId } = result
+      const { logId, settled } = result
       if (result.entries.length === READ_ENTRIES_MAX && head !== undefined) return this.#fold(conversation, { logId, ...head })
-      return this.event({ type: 'folded', result: { type: 'folded', logId, head, ...snapshotWindow(items) } })
+      return this.event({ type: 'folded', result: { type: 'folded', logId, head, settled, ...snapshotWindow(items) } })
     })
   }
 }

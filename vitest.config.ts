@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
 /** Tests of one module that need the disk, or many seeds; `npm run check` leaves them out. */
-const LONG = ['src/conversation-log/sqlite-log.test.ts', 'src/testing/simulation.test.ts', 'src/testing/link-pair.test.ts']
+const LONG = [
+  'src/conversation-log/sqlite-log.test.ts',
+  'src/testing/simulation.test.ts',
+  'src/testing/planted-bugs.test.ts',
+  'src/testing/link-pair.test.ts',
+]
 
 export default defineConfig({
   test: {
@@ -16,7 +21,8 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { test: { name: 'long', include: LONG, environment: 'node' } },
+      // Each of them does the work of thousands, on a machine that may have other work.
+      { test: { name: 'long', include: LONG, environment: 'node', testTimeout: 120_000 } },
       {
         test: {
           name: 'product',

@@ -1,47 +1,66 @@
-/** `npm run sim -- --from 1 --seeds 20000`: plays that many simulated histories and says what broke, how fast it went, and how much went wrong on purpose. */
+/**
+ * `npm run sim -- --from 1 --seeds 20000`: plays that many simulated histories and says what broke, how fast it went, and how much went
+ * wrong on purpose. `--seed N` plays one and shortens what breaks it; `--bugs N` says how many of N seeds catch each planted bug.
+ */
 import { parseArgs } from 'node:util'
+import { FAULT_KINDS } from '../src/testing/faults.ts'
 import { PLANTED_BUGS, type PlantedBug } from '../src/testing/planted-bugs.ts'
 import { shrink } from '../src/testing/shrink.ts'
 import { simulate } from '../src/testing/simulation.ts'
+import { addUp, createTotals } from '../src/testing/totals.ts'
 
-const { values } = parseArgs({ options: { from: { type: 'string', default: '1' }, seeds: { type: 'string', default: '10000' } } })
-const from = Number(values.from)
-const seeds = Number(values.seeds)
-if (!Number.isInteger(from) || !Number.isInteger(seeds) || seeds < 1) throw new RangeError('--from and --seeds take whole numbers')
+const whole = (name: string, text: string, least: number): number => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < least) throw new RangeError(`--${name} takes a whole number from ${least}`)
+  return value
+}
+
+const { values } = parseArgs({
+  options: {
+    from: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '10000' },
+    seed: { type: 'string' },
+    bugs: { type: 'string', default: '0' },
+  },
+})
+const from = whole('from', values.seed ?? values.from, 0)
+const seeds = values.seed === undefined ? whole('seeds', values.seeds, 1) : 1
+const bugSeeds = whole('bugs', values.bugs, 0)
+
+/** The fewest faults that still break it, and what they break. */
+function explain(seed: number): void {
+  const { faults: drawn } = simulate({ seed })
+  const faults = shrink(drawn, (fewer) => simulate({ seed, faults: fewer }).violations.length > 0)
+  console.log(`seed ${seed} fails with ${faults.length} of ${drawn.length} faults:`, faults, simulate({ seed, faults }).violations)
+}
 
 const startedAt = performance.now()
-const fired = new Map<string, number>()
-const total = { steps: 0, questions: 0, faults: 0, hits: 0, failing: 0 }
+const totals = createTotals()
 for (let seed = from; seed < from + seeds; seed += 1) {
   const result = simulate({ seed })
-  total.steps += result.steps
-  total.questions += result.questions
-  total.hits += result.hits
-  for (const [kind, count] of result.fired) {
-    fired.set(kind, (fired.get(kind) ?? 0) + count)
-    total.faults += count
-  }
-  if (result.violations.length === 0) continue
-  total.failing += 1
-  const faults = shrink(result.faults, (fewer) => simulate({ seed, faults: fewer }).violations.length > 0)
-  console.log(`seed ${seed} fails with ${faults.length} faults:`, faults, simulate({ seed, faults }).violations)
+  addUp(totals, result)
+  if (result.violations.length > 0) explain(seed)
 }
 const seconds = (performance.now() - startedAt) / 1000
+const all = [...totals.fired.values()]
+const sum = (count: 'times' | 'inFlight'): number => all.reduce((so, fired) => so + fired[count], 0)
+console.log(`${seeds} seeds from ${from}: ${totals.failing} failing`)
 console.log(
-  `${seeds} seeds, ${total.failing} failing, ${total.steps} steps, ${total.questions} questions, ${total.faults} faults of which ${total.hits} hit something under way`,
+  `${totals.steps} steps, ${(totals.simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${totals.questions} questions, ${sum('times')} faults of which ${sum('inFlight')} hit something under way`,
 )
-console.log(`${Math.round(seeds / seconds)} seeds and ${Math.round(total.steps / seconds)} steps a second`)
-console.log(Object.fromEntries([...fired].toSorted(([one], [other]) => one.localeCompare(other))))
+console.log(`${Math.round(seeds / seconds)} seeds and ${Math.round(totals.steps / seconds)} steps a second`)
+console.table(Object.fromEntries(FAULT_KINDS.map((kind) => [kind, totals.fired.get(kind) ?? { times: 0, inFlight: 0 }])))
 
-const KILL_SEEDS = 500
-for (const [name, bug] of Object.entries<PlantedBug>(PLANTED_BUGS)) {
-  let first: number | undefined
-  let failing = 0
-  for (let seed = 1; seed <= KILL_SEEDS; seed += 1) {
-    if (simulate({ seed, bug }).violations.length === 0) continue
-    failing += 1
-    first ??= seed
+for (const [name, bug] of bugSeeds > 0 ? Object.entries<PlantedBug>(PLANTED_BUGS) : []) {
+  const caught: number[] = []
+  const seen = new Set<string>()
+  for (let seed = 1; seed <= bugSeeds; seed += 1) {
+    const { violations } = simulate({ seed, bug })
+    if (violations.length > 0) caught.push(seed)
+    for (const { invariant } of violations) seen.add(invariant)
   }
-  console.log(`planted: ${name}: caught by ${failing} of ${KILL_SEEDS} seeds, first ${first ?? 'never'}`)
+  console.log(
+    `planted: ${name}: caught by ${caught.length} of ${bugSeeds} seeds, first ${caught[0] ?? 'never'}, seen as ${[...seen].join(' ')}`,
+  )
 }
-process.exitCode = total.failing === 0 ? 0 : 1
+process.exitCode = totals.failing === 0 ? 0 : 1

@@ -2,7 +2,7 @@
  * Every setting of the service, read once from the environment.
  *
  * Pure: `readConfig` takes the environment as a value and gives back frozen data or one `ConfigError` with every fault in it.
- * A setting that belongs to a feature this version does not have is refused, because ignoring it would be a promise not kept.
+ * A setting that could have no effect is refused, because ignoring it would be a promise not kept.
  */
 import { ChatServiceError } from '../chat-service-error.ts'
 import type { RedisAddress } from '../conversation-log/redis-connection.ts'
@@ -55,6 +55,16 @@ export interface Config {
   /** Hosts, each with all below it, to which links in answers lead directly. */
   readonly answerLinkHosts: readonly string[]
   readonly logLevel: LogLevel
+  /** Log files beside the output. */
+  readonly logDir: string | undefined
+  readonly operations: {
+    /** What operators present as a bearer token. */
+    readonly token: string | undefined
+    /** A port for what only operators see; 0 takes any free one. */
+    readonly port: number | undefined
+  }
+  /** Of the source that runs. */
+  readonly buildCommit: string
   readonly healthIntervalMs: number
   readonly healthCheckTimeoutMs: number
   readonly drainMs: number
@@ -111,12 +121,7 @@ export class ConfigError extends ChatServiceError {
 
 const DAY_MS = 86_400_000
 const SECRET_CHARS_MIN = 32
-
-/** Settings of the design that mean nothing yet, and what would have to be there. */
-const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
-  [/^LOG_DIR$/, 'log files'],
-  [/^OPS_(TOKEN|PORT)$/, 'operator pages'],
-]
+const BEARER_CHARS_MAX = 512
 
 /**
  * The configuration that `env` asks for. An empty value counts as not set.
@@ -125,9 +130,6 @@ const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
  */
 export function readConfig(env: Environment): Config {
   const { read, faults } = readSettings(env)
-  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)
-  const agentUrl = read('AGENT_URL', url('ws:', 'wss:', 'http:', 'https:'), `ws://127.0.0.1:${simulatorPort}/`)
-  const protocol = read('AGENT_PROTOCOL', agentProtocol, /^http/i.test(agentUrl) ? 'openai' : 'messages')
   const retries = {
     websocket: readRetry(read, 'WEBSOCKET', { attempts: 5, baseDelayMs: 1_000, maxDelayMs: 30_000 }),
     api: readRetry(read, 'API', { attempts: 3, baseDelayMs: 500, maxDelayMs: 5_000 }),
@@ -143,18 +145,7 @@ export function readConfig(env: Environment): Config {
     dataDir: read('DATA_DIR', text(4_096), './data'),
     redis: readRedis(read, breakers.redis),
     databaseRetry: retries.database,
-    agent: {
-      url: agentUrl,
-      protocol,
-      model: read('AGENT_MODEL', text(200), undefined),
-      apiKey: read('AGENT_API_KEY', text(4_096), undefined),
-      concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
-      firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
-      idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
-      deadlineMs: read('AGENT_DEADLINE_MS', wholeNumber(1_000, 3_600_000), 120_000),
-      breaker: breakers.agent,
-      retry: protocol === 'messages' ? retries.websocket : retries.api,
-    },
+    agent: readAgent(read, breakers.agent, retries),
     turnLeaseMs: read('TURN_LEASE_MS', wholeNumber(500, 60_000), 5_000),
     questionExpiresMs: read('QUESTION_EXPIRES_MS', wholeNumber(1_000, 30 * DAY_MS), DAY_MS),
     sessionSecret: read('SESSION_SECRET', secret, undefined),
@@ -165,27 +156,59 @@ export function readConfig(env: Environment): Config {
     brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
     answerLinkHosts: Object.freeze(read('ANSWER_LINK_HOSTS', hostNames, ['gov.uk'])),
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
+    logDir: read('LOG_DIR', text(4_096), undefined),
+    operations: Object.freeze({
+      token: read('OPS_TOKEN', bearerToken, undefined),
+      port: read('OPS_PORT', wholeNumber(0, 65_535), undefined),
+    }),
+    buildCommit: read('BUILD_COMMIT', commit, 'unknown'),
     healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),
     healthCheckTimeoutMs: read('HEALTH_CHECK_TIMEOUT_MS', wholeNumber(50, 60_000), 2_000),
     drainMs: read('DRAIN_MS', wholeNumber(0, 600_000), 25_000),
     isReadyWhenOffline: read('READY_WHEN_OFFLINE', toggle, false),
   }
-  const all = [
-    ...faults(),
-    ...unavailable(env),
-    ...contradictions(config),
-    ...redisFaults(config, env),
-    ...breakerFaults(breakers),
-    ...retryFaults(retries),
-  ]
+  const together = [...contradictions(config), ...redisFaults(config, env), ...breakerFaults(breakers), ...retryFaults(retries)]
+  const all = [...faults(), ...together]
   if (all.length > 0) throw new ConfigError(all)
-  return Object.freeze({ ...config, agent: Object.freeze(config.agent) })
+  return Object.freeze(config)
+}
+
+function readAgent(
+  read: SettingsReader['read'],
+  breaker: BreakerConfig,
+  retries: Readonly<Record<'websocket' | 'api', RetryConfig>>,
+): Config['agent'] {
+  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)
+  const agentUrl = read('AGENT_URL', url('ws:', 'wss:', 'http:', 'https:'), `ws://127.0.0.1:${simulatorPort}/`)
+  const protocol = read('AGENT_PROTOCOL', agentProtocol, /^http/i.test(agentUrl) ? 'openai' : 'messages')
+  return Object.freeze({
+    url: agentUrl,
+    protocol,
+    model: read('AGENT_MODEL', text(200), undefined),
+    apiKey: read('AGENT_API_KEY', text(4_096), undefined),
+    concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
+    firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
+    idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
+    deadlineMs: read('AGENT_DEADLINE_MS', wholeNumber(1_000, 3_600_000), 120_000),
+    breaker,
+    retry: protocol === 'messages' ? retries.websocket : retries.api,
+  })
 }
 
 const secret: Parser<string> = (given) =>
   given.length >= SECRET_CHARS_MIN
     ? { value: given }
     : { problem: `must have at least ${SECRET_CHARS_MIN} characters, for example what "openssl rand -base64 32" prints` }
+
+const bearerToken: Parser<string> = (given) =>
+  given.length >= SECRET_CHARS_MIN && given.length <= BEARER_CHARS_MAX && /^[\w.~+/=-]+$/.test(given)
+    ? { value: given }
+    : {
+        problem: `must have ${SECRET_CHARS_MIN} to ${BEARER_CHARS_MAX} letters, digits and -._~+/=, for example what "openssl rand -base64 32" prints`,
+      }
+
+const commit: Parser<string> = (given) =>
+  /^[0-9a-f]{7,40}$/.test(given) ? { value: given } : { problem: 'must be 7 to 40 hexadecimal digits of a commit' }
 
 /** The parts are read in any case, so that what is wrong with them is told at once. */
 function readRedis(read: SettingsReader['read'], breaker: BreakerConfig): RedisConfig | undefined {
@@ -219,15 +242,6 @@ const agentProtocol: Parser<AgentProtocol> = (given) =>
     ? { problem: 'must not be "synthetic-agents", which is not available in this version: nothing describes that form' }
     : oneOf(...PROTOCOLS)(given)
 
-function unavailable(env: Environment): readonly ConfigFault[] {
-  return Object.keys(env).flatMap((name) => {
-    const feature = NOT_AVAILABLE.find(([pattern]) => pattern.test(name))?.[1]
-    return feature === undefined || (env[name] ?? '') === ''
-      ? []
-      : [{ name, problem: `is not available in this version: it has no ${feature} yet` }]
-  })
-}
-
 /** Settings that are fine one by one and wrong together. */
 function contradictions(config: Config): readonly ConfigFault[] {
   const faults: ConfigFault[] = []
@@ -237,6 +251,16 @@ function contradictions(config: Config): readonly ConfigFault[] {
       name: 'PUBLIC_ORIGIN',
       problem: 'must be the https:// origin that people use when NODE_ENV is "production": cookies and live links are bound to it',
     })
+  }
+  const { token, port: opsPort } = config.operations
+  if (config.environment === 'production' && token === undefined && opsPort === undefined) {
+    faults.push({
+      name: 'OPS_TOKEN',
+      problem: 'or OPS_PORT must be set when NODE_ENV is "production": /metrics and /health/detailed are for operators only',
+    })
+  }
+  if (opsPort !== undefined && opsPort !== 0 && opsPort === config.port) {
+    faults.push({ name: 'OPS_PORT', problem: `must not be PORT (${config.port}): it is a port of its own` })
   }
   if (brand === 'govuk' && !isGovUk(publicOrigin)) {
     faults.push({

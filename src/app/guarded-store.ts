@@ -24,7 +24,11 @@ export interface GuardedStore {
 }
 
 /** `log` under the settings' retries and, where it is Redis, its breaker. */
-export function guardStore(log: ConversationLog, config: Pick<Config, 'redis' | 'databaseRetry'>, parts: GuardParts): GuardedStore {
+export function guardStore(
+  log: ConversationLog,
+  config: Pick<Config, 'redis' | 'databaseRetry'>,
+  parts: Omit<GuardParts, 'budget'>,
+): GuardedStore {
   const { chance, events, resilience } = parts
   const { clock } = resilience
   const { store: service } = log.profile

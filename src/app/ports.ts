@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import path from 'node:path'
+import os from 'node:os'
 import type { RandomBytes } from '../conversation/ids.ts'
 import { WebSocket } from 'ws'
 import { AgUiAgent } from '../agent/ag-ui-agent.ts'
@@ -22,6 +22,7 @@ import type { Chance, Clock } from '../resilience/clock.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { LineWriter } from '../telemetry/log.ts'
 import type { Config } from './config.ts'
+import { storeFileIn } from './data-folder.ts'
 import { checkLink, type LinkPlace } from './link-check.ts'
 
 /** What the service needs of the world around it, beside its settings. */
@@ -33,6 +34,10 @@ export interface Ports {
   readonly digest: (text: string) => string
   /** Where log lines go. */
   readonly writeLine: LineWriter
+  /** Which machine or container this is, for the log. */
+  readonly hostName: string
+  /** Whether the platform's own metrics are collected, which needs timers for as long as the process lives. */
+  readonly measuresRuntime: boolean
   /** Wide enough for a person to read the log as text. */
   readonly isTerminal: boolean
   /** Opens the store that the settings name. `onFatal` is called once when it can no longer be trusted. */
@@ -59,11 +64,13 @@ export const createPorts = (): Ports => ({
   randomBytes: (count) => new Uint8Array(randomBytes(count)),
   digest: (text) => createHash('sha256').update(text, 'utf8').digest('hex'),
   writeLine: createLineWriter(1),
+  hostName: os.hostname(),
+  measuresRuntime: true,
   isTerminal: process.stdout.isTTY,
   checkLink,
   openLog: ({ dataDir, redis }, ports, onFatal) =>
     redis === undefined
-      ? openSqliteLog({ file: path.join(dataDir, 'chat.sqlite'), onFatal }, ports)
+      ? openSqliteLog({ file: storeFileIn(dataDir), onFatal }, ports)
       : openRedisLog({ ...redis, onFatal }, { ...ports, network: ports }),
   createAgent,
 })

@@ -6,14 +6,15 @@
  * While Redis is away every command fails at once, and all goes on by itself when it is back.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { REDIS_CONNECT_MAX_MS, REDIS_REPLY_MAX_MS } from '../conversation/limits.ts'
+import { REDIS_CONNECT_MAX_MS, REDIS_REPLY_MAX_MS, STORE_QUEUE_MAX } from '../conversation/limits.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { ConversationLog, StoreProfile } from './conversation-log.ts'
+import type { Backlog, ConversationLog, StoreProfile } from './conversation-log.ts'
 import { createDoorbells, type Doorbells } from './doorbells.ts'
 import { LogError } from './log-error.ts'
 import { RedisBells, type RemoteRing } from './redis-bells.ts'
 import type { RedisAddress } from './redis-connection.ts'
+import { replyCode } from './redis-errors.ts'
 import { guaranteeOf, type Guarantee } from './redis-guarantee.ts'
 import { loadLibrary } from './redis-library.ts'
 import { createPartitions } from './redis-partitions.ts'
@@ -38,7 +39,7 @@ export interface RedisLogOptions {
 }
 
 export interface RedisLogPorts extends LogPorts {
-  readonly events: Pick<Events, 'storeFailed' | 'storeCommitted' | 'storeGuarantee' | 'storeSettling'>
+  readonly events: Pick<Events, 'storeFailed' | 'storeCommitted' | 'commandRefused' | 'queueFull' | 'storeGuarantee' | 'storeSettling'>
   /** For the network alone: waits there are real, also where everything else is simulated. */
   readonly network: { readonly clock: Clock; readonly chance: Chance }
 }
@@ -67,7 +68,9 @@ class RedisLog {
   readonly #doorbells: Doorbells = createDoorbells()
   #state: 'opening' | 'open' | 'closed' = 'opening'
   #closing: Promise<void> | undefined
-  #running = 0
+  /** Commands that are not answered, the first first. */
+  readonly #running = new Set<{ readonly since: number }>()
+  #isFull = false
   #quiet: (() => void) | undefined
   #batch: Batch | undefined
   #toldGuarantee: Guarantee | undefined
@@ -85,7 +88,7 @@ class RedisLog {
       library,
       clock,
       chance,
-      onLost: (error) => ports.events.storeFailed({ kind: error.kind, cause: error }),
+      onLost: (error) => ports.events.storeFailed({ kind: error.kind, during: 'wait', cause: error }),
       onChange: () => this.#serversChanged(),
       onFatal: (error) => {
         if (this.#state === 'open') options.onFatal(error)
@@ -107,6 +110,7 @@ class RedisLog {
       profile: () => this.#profile(),
       submit: (command) => this.#submit(command),
       doorbells: this.#doorbells,
+      backlog: () => this.#backlog(),
       close: () => (this.#closing ??= this.#close()),
     })
   }
@@ -147,17 +151,44 @@ class RedisLog {
 
   async #submit(command: LogCommand): Promise<ResultOf<CommandName>> {
     if (this.#state === 'closed') throw new LogError('unavailable', 'the log is closed')
+    if (this.#running.size >= STORE_QUEUE_MAX) throw this.#full()
+    this.#isFull = false
     const committed = isRead(command) ? undefined : this.#inBatch()
-    this.#running += 1
+    const running = { since: this.#ports.network.clock.monotonic() }
+    this.#running.add(running)
     try {
       const result = await runCommand(this.#store, command)
       this.#doorbells.ring(ringsOf(command, result))
       return result
+    } catch (error) {
+      this.#report(error, isRead(command) ? 'read' : 'write')
+      throw error
     } finally {
-      this.#running -= 1
+      this.#running.delete(running)
       committed?.()
-      if (this.#running === 0) this.#quiet?.()
+      if (this.#running.size === 0) this.#quiet?.()
     }
+  }
+
+  #full(): LogError {
+    const { events } = this.#ports
+    events.commandRefused()
+    if (!this.#isFull) events.queueFull({ queue: 'store', depth: this.#running.size })
+    this.#isFull = true
+    return new LogError('unavailable', 'too many commands wait for Redis')
+  }
+
+  /** What Redis itself answered, and what is wrong in it. That it is away is told once, by its connection. */
+  #report(error: unknown, during: 'read' | 'write'): void {
+    if (error instanceof LogError && (error.kind === 'corrupt' || replyCode(error.cause) !== undefined)) {
+      this.#ports.events.storeFailed({ kind: error.kind, during, cause: error })
+    }
+  }
+
+  #backlog(): Backlog {
+    const [oldest] = this.#running
+    const oldestMs = oldest === undefined ? 0 : this.#ports.network.clock.monotonic() - oldest.since
+    return { depth: this.#running.size, capacity: STORE_QUEUE_MAX, oldestMs }
   }
 
   /** Commands of the same tick go out together; when the last of them is answered, that is one commit. */
@@ -194,7 +225,7 @@ class RedisLog {
 
   async #close(): Promise<void> {
     this.#state = 'closed'
-    if (this.#running > 0) {
+    if (this.#running.size > 0) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#quiet = resolve
       const cancel = this.#ports.network.clock.schedule(REDIS_REPLY_MAX_MS, resolve)

@@ -78,6 +78,7 @@ export function createResilientLog(log: ConversationLog, options: ResilientLogOp
     get profile() {
       return log.profile
     },
+    ...(log.backlog === undefined ? {} : { backlog: log.backlog }),
     createSession: (session) => run('createSession', () => log.createSession(session)),
     findSession: (id) => run('findSession', () => log.findSession(id)),
     listSessions: (visitor) => run('listSessions', () => log.listSessions(visitor)),

@@ -27,6 +27,8 @@ export const HISTORY_ITEMS_MAX = 20
 export const WRITE_ENTRIES_MAX = 64
 /** A running turn reads its log for a wish to stop at most this often. */
 export const STOP_LOOK_MS = 100
+/** Turns one process holds at a time only to give their questions other help. */
+export const TELLING_MAX = 8
 /** A process that stops waits this long for the turns it gives up to be given back; leases free the rest. */
 export const HAND_OVER_MAX_MS = 2_000
 /** One WebSocket message from an agent, in bytes: room for the longest answer in one piece. */
@@ -131,6 +133,8 @@ export const ANSWER_LINKS_SHOWN_MAX = 50
 export const PAGE_WAIT_MAX_MS = 8_000
 /** … and looks no more often than this. */
 export const PAGE_WAIT_LOOK_MS = 100
+/** A page says that its conversation is about to close, and offers to keep it open, from so long before. */
+export const SESSION_ENDING_MS = 120_000
 /** Answers kept rendered, in UTF-16 units of their text. */
 export const ANSWER_CACHE_CHARS_MAX = 4_000_000
 /** An SSE response ends by then, so that no proxy cuts it first. */
@@ -173,6 +177,8 @@ export const GUIDANCE_PAGES_MAX = 500
 export const GUIDANCE_PAGE_CHARS_MAX = 50_000
 /** Pages one search gives. */
 export const GUIDANCE_HITS_MAX = 10
+/** Pages named to somebody whom the agent cannot answer. */
+export const FALLBACK_PAGES_MAX = 3
 /** Different words of a question that are looked for. */
 export const QUESTION_TERMS_MAX = 64
 

@@ -6,7 +6,7 @@ import { isOpen, findQuestion } from '../conversation/conversation.ts'
 import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
 import { formatTime } from '../page/item-view.ts'
 import { fill } from '../page/page-data.ts'
-import { answerPath, conversationPath, createChatPages, type ChatPageOptions, type ChatPages } from './chat-page.ts'
+import { answerPath, conversationPath, createChatPages, keptUntilLine, type ChatPageOptions, type ChatPages } from './chat-page.ts'
 import {
   MessageConflictError,
   OverloadError,
@@ -22,6 +22,9 @@ import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
 import type { NewAsk } from './visitor-sessions.ts'
 import { waitForAnswer } from './wait-for-answer.ts'
 import { ENGLISH } from './words.ts'
+
+/** How long the list says that a conversation was deleted. */
+const DELETED_NEWS_MS = 60_000
 
 const FORM_POST: RouteOptions = { payload: { allow: 'application/x-www-form-urlencoded', maxBytes: REQUEST_BYTES_MAX } }
 
@@ -40,6 +43,7 @@ export function registerChatRoutes(server: Server, shell: PageShell): void {
   post('/conversations/{id}/ask-again', (request, h) => askAgain(shell.context, pages, request, h))
   post('/conversations/{id}/stop', (request, h) => stop(shell.context, request, h))
   post('/conversations/{id}/cancel', (request, h) => stop(shell.context, request, h))
+  post('/conversations/{id}/keep-open', (request, h) => keepOpen(shell.context, request, h))
   get('/conversations/{id}/delete', (request, h) => confirmDelete(shell, request, h))
   post('/conversations/{id}/delete', (request, h) => remove(shell.context, request, h))
 }
@@ -68,12 +72,15 @@ async function list(shell: PageShell, request: Request, h: ResponseToolkit, noti
     }
   })
   const { heading } = ENGLISH.list
+  const deletedAt = Number(queryText(request, 'deleted'))
+  const isNews = now - deletedAt >= 0 && now - deletedAt < DELETED_NEWS_MS
   const html = renderPage(shell, request, 'conversations', {
     title: heading,
     section: 'conversations',
     robots: 'none',
     conversations,
     notice,
+    deleted: isNews ? fill(ENGLISH.list.deleted, { time: formatTime(deletedAt, now, ENGLISH.item) }) : undefined,
   })
   return htmlReply(h, html, notice === undefined ? 200 : 409)
 }
@@ -89,7 +96,14 @@ async function start(shell: PageShell, request: Request, h: ResponseToolkit): Re
     if (typed === undefined) return await seeOther(h, conversationPath((await context.sessions.create(visitor, address)).id))
     const messageId = postedMessageId(context, request)
     const session = await context.sessions.create(visitor, address, messageId)
-    await context.sessions.ask(visitor, { session: session.id, messageId, typed, inReplyTo: undefined, transport: 'form' })
+    await context.sessions.ask(visitor, {
+      session: session.id,
+      messageId,
+      typed,
+      inReplyTo: undefined,
+      transport: 'form',
+      from: context.traceOf(request),
+    })
     return await seeOther(h, answerPath(session.id, messageId))
   } catch (error) {
     if (error instanceof TooManySessionsError) return list(shell, request, h, ENGLISH.chat.tooManyConversations)
@@ -106,6 +120,7 @@ async function show(context: GatewayContext, pages: ChatPages, request: Request,
     await hold(context, request, own.session.id, question.messageId)
     return htmlReply(h, pages.render(request, await context.sessions.read(visitor, own.session.id)))
   }
+  if (queryText(request, 'refresh') === 'on') return htmlReply(h, pages.render(request, own, { refreshes: true }))
   const before = Number(queryText(request, 'before'))
   return htmlReply(h, pages.render(request, own, Number.isSafeInteger(before) && before > 0 ? { before } : {}))
 }
@@ -132,19 +147,16 @@ async function ask(context: GatewayContext, pages: ChatPages, request: Request, 
   return put(context, pages, request, h)({ typed, messageId, inReplyTo: undefined })
 }
 
-/** The same question once more, as a new one that says which it repeats. */
+/** The same question once more, or one for the rest of its answer, as a new one that says which it goes on from. */
 async function askAgain(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const again = formField(request, 'inReplyTo') ?? ''
   const own = await context.sessions.read(context.visitorOf(request), idOf(request))
   const question = isMessageId(again) ? findQuestion(own.conversation, again) : undefined
   // A form that no page of ours made: nothing to ask, and the page shows how things stand.
   if (question === undefined) return seeOther(h, conversationPath(own.session.id))
-  return put(
-    context,
-    pages,
-    request,
-    h,
-  )({ typed: question.text, messageId: postedMessageId(context, request), inReplyTo: question.messageId })
+  const typed = formField(request, FORM_FIELDS.question) ?? ''
+  const messageId = postedMessageId(context, request)
+  return put(context, pages, request, h)({ typed: typed === '' ? question.text : typed, messageId, inReplyTo: question.messageId })
 }
 
 type Put = Pick<NewAsk, 'typed' | 'inReplyTo'> & { readonly messageId: MessageId }
@@ -159,7 +171,7 @@ function put(context: GatewayContext, pages: ChatPages, request: Request, h: Res
   return async function append(question): ReturnType<Handler> {
     const { messageId, typed } = question
     try {
-      await context.sessions.ask(visitor, { ...question, session, transport: 'form' })
+      await context.sessions.ask(visitor, { ...question, session, transport: 'form', from: context.traceOf(request) })
       return await seeOther(h, answerPath(session, messageId))
     } catch (error) {
       if (error instanceof MessageConflictError) return append({ ...question, messageId: editedId(messageId, typed) })
@@ -195,17 +207,23 @@ async function stop(context: GatewayContext, request: Request, h: ResponseToolki
   return seeOther(h, answerPath(own.id, messageId))
 }
 
+async function keepOpen(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+  await context.sessions.keep(context.visitorOf(request), idOf(request))
+  return seeOther(h, conversationPath(idOf(request)))
+}
+
 async function confirmDelete(shell: PageShell, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const { context } = shell
   const session = await context.sessions.find(context.visitorOf(request), idOf(request))
   const base = conversationPath(session.id)
   const back = { text: ENGLISH.chrome.back, href: base }
-  return htmlReply(h, renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back }))
+  const keptUntil = keptUntilLine(shell, session)
+  return htmlReply(h, renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back, keptUntil }))
 }
 
 async function remove(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   await context.sessions.delete(context.visitorOf(request), idOf(request))
-  return seeOther(h, '/conversations')
+  return seeOther(h, `/conversations?deleted=${context.clock.now()}`)
 }
 
 /** The id that the form carries. One that we did not make is replaced: it could not be told from another's. */

@@ -9,7 +9,21 @@ const FOLDER = fileURLToPath(new URL('views', import.meta.url))
 const GOVUK_FOLDER = fileURLToPath(new URL('../../node_modules/govuk-frontend/dist', import.meta.url))
 
 /** Pages by name; `layout` and `message` are parts of others. */
-export type ViewName = 'start' | 'chat' | 'conversations' | 'delete' | 'help' | 'text' | 'leaving' | 'error'
+export type ViewName =
+  | 'start'
+  | 'chat'
+  | 'conversations'
+  | 'delete'
+  | 'download'
+  | 'transcript'
+  | 'transcript-item'
+  | 'as-written'
+  | 'as-written-piece'
+  | 'as-written-end'
+  | 'help'
+  | 'text'
+  | 'leaving'
+  | 'error'
 
 export interface Views {
   /** The HTML document. Every value is escaped unless the template says otherwise. */

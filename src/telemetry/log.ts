@@ -9,7 +9,7 @@ import pino from 'pino'
 import { consoleForm } from './console-form.ts'
 
 /** Which part of the service speaks. */
-export type Part = 'app' | 'gateway' | 'turns' | 'agent' | 'conversation-log' | 'service-level' | 'resilience'
+export type Part = 'app' | 'gateway' | 'turns' | 'agent' | 'conversation-log' | 'service-level' | 'resilience' | 'operations'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** Flat, with dotted ECS names. Text that came from outside goes through `clean` first. */
@@ -24,10 +24,21 @@ export interface LogOptions {
   readonly form: 'json' | 'console'
   readonly version: string
   readonly environment: string
+  /** Which machine or container this is. */
+  readonly node: string
   /** Wall-clock milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number
   readonly write: LineWriter
+  /** Counts a line that was not written; must not throw. */
+  readonly dropped: (reason: 'stalled' | 'output') => void
 }
+
+/** When one line took so long, whoever reads the output has stalled … */
+const SLOW_MS = 250
+/** … and for so long after it only warnings and errors are tried (operations reference §3). */
+const SPARED_MS = 5_000
 
 /** A child logger for each part. */
 export interface Log {
@@ -38,6 +49,11 @@ export interface Log {
 /** A log that writes through `options.write`. */
 export function createLog(options: LogOptions): Log {
   let missing = 0
+  let sparedUntil = Number.NEGATIVE_INFINITY
+  const drop = (reason: 'stalled' | 'output'): void => {
+    missing += 1
+    options.dropped(reason)
+  }
   const root = pino(
     {
       level: options.level,
@@ -46,6 +62,7 @@ export function createLog(options: LogOptions): Log {
         'service.name': 'govuk-chat-frontend',
         'service.version': options.version,
         'service.environment': options.environment,
+        'service.node.name': options.node,
         'process.pid': process.pid,
       },
       messageKey: 'message',
@@ -66,13 +83,17 @@ export function createLog(options: LogOptions): Log {
     write(part, level, message, fields) {
       const child = childOf(part)
       if (!child.isLevelEnabled(level)) return
+      const startedAt = options.monotonic()
+      if (startedAt < sparedUntil && (level === 'debug' || level === 'info')) return drop('stalled')
       try {
         child[level](missing === 0 ? fields : { ...fields, 'log.missing_lines': missing }, message)
         missing = 0
       } catch {
         // Nowhere is left to say so but the next line.
-        missing += 1
+        drop('output')
       }
+      const endedAt = options.monotonic()
+      if (endedAt - startedAt >= SLOW_MS) sparedUntil = endedAt + SPARED_MS
     },
   }
 }

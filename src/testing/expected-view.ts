@@ -3,7 +3,7 @@
  */
 import type { ShownItem, StoredEntry } from './history.ts'
 
-export interface ExpectedItem extends ShownItem {
+export interface ExpectedItem extends Omit<ShownItem, 'blocks'> {
   readonly turnId: string
 }
 

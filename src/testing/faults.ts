@@ -1,25 +1,39 @@
 /**
  * Everything that goes wrong in a simulated world, as data: a list that can be replayed, and shortened until only what matters is left.
  */
-import type { AgentMood } from './simulated-agent.ts'
+import { AGENT_MOODS, type AgentMood } from './simulated-agent.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
-export const FAULT_KINDS = [
-  'link cut',
-  'link swallows',
-  'network refuses',
-  'network silent',
-  'server crash',
-  'server pause',
-  'store slow',
-  'store away',
-  'tab reload',
-  'tab freeze',
-  'agent mood',
-] as const
-/** Drawn apart from the others, so that seeds whose histories are known keep those they have. */
-export const LATER_KINDS = ['server drain', 'readers slow'] as const
-export type FaultKind = (typeof FAULT_KINDS | typeof LATER_KINDS)[number]
+/** Longest that a fault of each kind lasts, in milliseconds; 0 for those that happen at once. Of a clock: how far it jumps. */
+const LONGEST = {
+  'link cut': 0,
+  'link swallows': 0,
+  'link held': 30_000,
+  'network refuses': 20_000,
+  'network silent': 20_000,
+  'network swallows': 20_000,
+  'bells lost': 30_000,
+  'readers slow': 45_000,
+  'server crash': 8_000,
+  'server drain': 8_000,
+  'server pause': 12_000,
+  'server clock jumps': 3_600_000,
+  'store slow': 8_000,
+  'store away': 8_000,
+  'store full': 20_000,
+  'store stalls': 12_000,
+  'store clock jumps': 3_600_000,
+  'tab reload': 0,
+  'tab crash': 30_000,
+  'tab freeze': 60_000,
+  'device offline': 40_000,
+  'agent mood': 40_000,
+  'session deleted': 0,
+} as const
+
+export type FaultKind = keyof typeof LONGEST
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a constant
+export const FAULT_KINDS = Object.keys(LONGEST) as readonly FaultKind[]
 
 export interface Fault {
   /** Milliseconds since the world began. */
@@ -27,7 +41,7 @@ export interface Fault {
   readonly kind: FaultKind
   /** How long it lasts, where it lasts. */
   readonly forMs: number
-  /** Which tab or connection it hits, modulo how many there are. */
+  /** Which tab, server, session or connection it hits, modulo how many there are. */
   readonly target: number
   /** Of `agent mood`. */
   readonly mood: AgentMood
@@ -35,27 +49,11 @@ export interface Fault {
   readonly directions: readonly ('browser' | 'server')[]
 }
 
-const MOODS: readonly AgentMood[] = ['away', 'failing', 'cutting', 'silent', 'slow', 'empty']
 const DIRECTIONS: Fault['directions'][] = [['browser'], ['server'], ['browser', 'server']]
-const FAULTS_MAX = 14
-const LATER_FAULTS_MAX = 4
-
-/** Longest that a fault of this kind lasts, in milliseconds; 0 for those that happen at once. */
-const LONGEST: Readonly<Record<FaultKind, number>> = {
-  'link cut': 0,
-  'link swallows': 0,
-  'network refuses': 20_000,
-  'network silent': 20_000,
-  'server crash': 8_000,
-  'server pause': 12_000,
-  'store slow': 8_000,
-  'store away': 8_000,
-  'tab reload': 0,
-  'tab freeze': 60_000,
-  'agent mood': 40_000,
-  'server drain': 8_000,
-  'readers slow': 45_000,
-}
+const FAULTS_MAX = 16
+/** Seeds that use a kind at all; what ends a conversation is rarer, because little can go wrong after it. */
+const USED_BY = 0.3
+const USED_BY_RARELY = 0.06
 
 /**
  * The faults of one seed.
@@ -64,37 +62,20 @@ const LONGEST: Readonly<Record<FaultKind, number>> = {
  * only show when another kind does not get in their way. Half of the faults follow close upon another one, to hit recovery.
  */
 export function faultsOf(random: SeededRandom, untilMs: number): readonly Fault[] {
-  const drawn = FAULT_KINDS.filter(() => random.happens(0.4))
+  const drawn = FAULT_KINDS.filter((kind) => random.happens(kind === 'session deleted' ? USED_BY_RARELY : USED_BY))
   const kinds = drawn.length > 0 ? drawn : [random.pick(FAULT_KINDS)]
-  return draw({ random, kinds, count: random.between(1, FAULTS_MAX), untilMs })
-}
-
-/** Faults of the later kinds, which half of the seeds have none of. `random` is a stream of its own. */
-export function laterFaultsOf(random: SeededRandom, untilMs: number): readonly Fault[] {
-  const kinds = LATER_KINDS.filter(() => random.happens(0.3))
-  return kinds.length === 0 ? [] : draw({ random, kinds, count: random.between(1, LATER_FAULTS_MAX), untilMs })
-}
-
-interface Draw {
-  readonly random: SeededRandom
-  readonly kinds: readonly FaultKind[]
-  readonly count: number
-  readonly untilMs: number
-}
-
-function draw({ random, kinds, count, untilMs }: Draw): readonly Fault[] {
   const faults: Fault[] = []
-  for (let left = count; left > 0; left -= 1) {
+  for (let left = random.between(1, FAULTS_MAX); left > 0; left -= 1) {
     const kind = random.pick(kinds)
     const last = faults.at(-1)
     const isFollowUp = last !== undefined && random.happens(0.5)
-    const at = isFollowUp ? last.at + last.forMs + random.between(0, 3_000) : random.between(0, untilMs)
+    const at = isFollowUp ? last.at + Math.min(last.forMs, untilMs) + random.between(0, 3_000) : random.between(0, untilMs)
     faults.push({
       at: Math.min(at, untilMs),
       kind,
       forMs: random.between(0, LONGEST[kind]),
-      target: random.between(0, 9),
-      mood: random.pick(MOODS),
+      target: random.between(0, 59),
+      mood: random.pick(AGENT_MOODS),
       directions: random.pick(DIRECTIONS),
     })
   }

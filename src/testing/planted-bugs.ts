@@ -4,27 +4,157 @@
  * Each changes one decision of one part, as a mistake in that part would; everything else stays as it is.
  */
 import type { ClientEffect, ClientEvent, ClientLink } from '../browser/client-link-state.ts'
-import { fit } from '../conversation/conversation.ts'
+import { fit, type Head } from '../conversation/conversation.ts'
+import type { Entry, TurnBody } from '../conversation/entry.ts'
+import { mintMessageId, SERVER_DEVICE } from '../conversation/ids.ts'
+import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
+import type { Claim, NewSession } from '../conversation-log/conversation-log.ts'
+import type { OpenTurn } from '../conversation-log/log-decisions.ts'
+import type { MemoryStore } from '../conversation-log/memory-log.ts'
+import type { LogCommand } from '../conversation-log/sync-log.ts'
 import type { LinkEffect } from '../gateway/server-link-state.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ServerFrame } from '../protocol/protocol.ts'
+import type { TurnSettings } from '../turns/turn-settings.ts'
 import type { TurnEffect } from '../turns/turn-state.ts'
+import type { AskedOfAgent } from './simulated-agent.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 export interface PlantedBug {
+  /** What a turn decided. */
   readonly turn?: (effects: readonly TurnEffect[], random: SeededRandom) => readonly TurnEffect[]
+  readonly turnSettings?: Partial<TurnSettings>
+  /** What the agent is asked. */
+  readonly asks?: (question: AskedOfAgent) => AskedOfAgent
+  /** What the server's end of a link decided. */
   readonly link?: (effects: readonly LinkEffect[], random: SeededRandom) => readonly LinkEffect[]
+  /** What the browser's end of a link decided. */
   readonly client?: (client: ClientLink, effects: readonly ClientEffect[]) => readonly [ClientLink, readonly ClientEffect[]]
-  readonly garble?: (client: ClientLink, event: ClientEvent) => ClientEvent
-  /** The store answers before it has committed, and a crash takes back what it answered. */
-  readonly acknowledgesEarly?: true
-  /** A question sent again is stored again. */
-  readonly storesTwice?: true
+  /** What it knows and hears before it decides. */
+  readonly hears?: Hearing
+  /** The page takes questions that it has no room for. */
+  readonly ignoresRoom?: true
+  readonly store?: StoreBug
 }
 
+export interface StoreBug {
+  /** It answers before it has committed, and a crash takes back what it answered. */
+  readonly acknowledgesEarly?: true
+  /** What it is asked. */
+  readonly command?: BentCommand
+  /** Whom it gives a turn to. */
+  readonly claim?: (claim: Claim) => Claim
+}
+
+export interface StoreFacts {
+  readonly memory: MemoryStore
+  readonly sessions: readonly NewSession[]
+  readonly random: SeededRandom
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+type Hearing = (client: ClientLink, event: ClientEvent, now: number) => readonly [ClientLink, ClientEvent]
+type BentCommand = (command: LogCommand, store: StoreFacts) => LogCommand
+
+/** A question that the store has had for `ageMs` is asked as if it were another. */
+const forgetsIds =
+  (ageMs: number): BentCommand =>
+  (command, { memory, random, now }) => {
+    if (command.name !== 'ask') return command
+    const [session, question] = command.args
+    const known = memory.read(session, undefined, READ_ENTRIES_MAX)
+    const isMine = (entry: Entry): boolean => entry.kind === 'message' && entry.messageId === question.messageId && entry.at <= now - ageMs
+    if (known.type !== 'entries' || !known.entries.some(isMine)) return command
+    const messageId = mintMessageId(0, (count) => random.bytes(count))
+    return { name: 'ask', args: [session, { ...question, messageId, device: SERVER_DEVICE, number: undefined }] }
+  }
+
+/** Every owner that ever held a turn may write it, and what it writes is put where the turn stands now. */
+const takesAnyFence: BentCommand = (command, { memory }) => {
+  if (command.name !== 'write' && command.name !== 'renew' && command.name !== 'release') return command
+  const [{ session, turnId, fence }] = command.args
+  const turn = memory
+    .snapshot()
+    .sessions.get(session)
+    ?.openTurns.find((open) => open.turn.turnId === turnId)?.turn
+  if (turn === undefined || turn.fence === fence) return command
+  const claim = { ...command.args[0], fence: turn.fence }
+  if (command.name === 'release') return { name: 'release', args: [claim] }
+  if (command.name === 'renew') return { name: 'renew', args: [claim, command.args[1]] }
+  return { name: 'write', args: [claim, putAt(turn, command.args[1])] }
+}
+
+/** The bodies as if they were meant for the turn as it is. */
+function putAt(turn: OpenTurn, bodies: readonly TurnBody[]): readonly TurnBody[] {
+  let { attempt, parts, chars } = turn
+  return bodies.flatMap((body): readonly TurnBody[] => {
+    switch (body.kind) {
+      case 'turn-started': {
+        const isCut = chars > 0
+        ;[attempt, parts, chars] = [attempt + 1, 0, 0]
+        const started = { ...body, attempt, fence: turn.fence }
+        return isCut ? [{ kind: 'turn-superseded', turnId: turn.turnId, attempt: attempt - 1 }, started] : [started]
+      }
+      case 'answer-part':
+        parts += 1
+        chars += body.text.length
+        return [{ ...body, attempt, index: parts - 1 }]
+      case 'turn-ended':
+        return [{ ...body, attempt, parts, chars }]
+      case 'turn-superseded':
+        return []
+      case 'notice':
+        return [body]
+    }
+  })
+}
+
+/** Changes each entry that arrives and does not fit as `how` says. */
+const bending =
+  (how: 'hole' | 'seen', bent: (entry: Entry, head: Head | undefined) => Entry): Hearing =>
+  (client, event) => {
+    if (event.type !== 'frames') return [client, event]
+    let { head } = client.view.conversation
+    const frames = event.frames.map((parsed): Parsed<ServerFrame> => {
+      if (!parsed.ok || parsed.frame.type !== 'entry' || fit(head, parsed.frame.entry) !== how) return parsed
+      const entry = bent(parsed.frame.entry, head)
+      head = entry
+      return { ok: true, frame: { type: 'entry', entry } }
+    })
+    return [client, { ...event, frames }]
+  }
+
+const next = (entry: Entry, head: Head | undefined): Entry => ({ ...entry, seq: (head?.seq ?? 0) + 1, prev: head?.id })
+
+const bodiesOf =
+  (change: (body: TurnBody) => TurnBody) =>
+  (effects: readonly TurnEffect[]): readonly TurnEffect[] =>
+    effects.map((effect) => (effect.type === 'write' ? { ...effect, bodies: effect.bodies.map(change) } : effect))
+
 export const PLANTED_BUGS = {
-  'acknowledged before it is durable': { acknowledgesEarly: true },
-  'a repeated question is stored again': { storesTwice: true },
+  'acknowledged before it is durable': { store: { acknowledgesEarly: true } },
+  'a repeated question is stored again': { store: { command: forgetsIds(0) } },
+  'the key of a question expires': { store: { command: forgetsIds(5_000) } },
+  'no fence': { store: { command: takesAnyFence } },
+  'a turn is taken over without a new fence': { store: { command: takesAnyFence, claim: (claim) => ({ ...claim, fence: 1 }) } },
+  'a question brings a deleted session back': {
+    store: {
+      command: (command, { memory, sessions }) => {
+        const session = command.name === 'ask' ? sessions.find(({ id }) => id === command.args[0]) : undefined
+        if (session !== undefined) memory.createSession(session)
+        return command
+      },
+    },
+  },
+  'a read goes to another session': {
+    store: {
+      command: (command, { sessions, random }) =>
+        command.name === 'read' && random.happens(0.02)
+          ? { name: 'read', args: [random.pick(sessions).id, undefined, command.args[2]] }
+          : command,
+    },
+  },
   'accepted is said before the log was asked': {
     link: (effects) =>
       effects.flatMap((effect): readonly LinkEffect[] => {
@@ -33,9 +163,13 @@ export const PLANTED_BUGS = {
         return [{ type: 'send', frames: [{ type: 'accepted', messageId, number, seq: 1, duplicate: false }] }, effect]
       }),
   },
+  'nobody looks at the log again': {
+    link: (effects, random) => effects.filter((effect) => effect.type !== 'read' || random.happens(0.5)),
+  },
   'the outbox is emptied on send': {
     client: (client, effects) => [{ ...client, questions: client.questions.filter(({ state }) => state.status !== 'sending') }, effects],
   },
+  'a full page drops questions': { ignoresRoom: true },
   'entries are applied over a hole': {
     link: (effects, random) =>
       effects.map((effect) =>
@@ -43,17 +177,43 @@ export const PLANTED_BUGS = {
           ? { ...effect, entries: effect.entries.slice(1) }
           : effect,
       ),
-    garble: (client, event) => {
-      if (event.type !== 'frames') return event
-      let { head } = client.view.conversation
-      const frames = event.frames.map((parsed): Parsed<ServerFrame> => {
-        if (!parsed.ok || parsed.frame.type !== 'entry' || fit(head, parsed.frame.entry) !== 'hole') return parsed
-        const entry = { ...parsed.frame.entry, seq: (head?.seq ?? 0) + 1, prev: head?.id }
-        head = entry
-        return { ok: true, frame: { type: 'entry', entry } }
-      })
-      return { ...event, frames }
-    },
+    hears: bending('hole', next),
+  },
+  'repeated entries are applied': {
+    link: (effects, random) =>
+      effects.flatMap((effect) => (effect.type === 'deliver' && random.happens(0.1) ? [effect, effect] : [effect])),
+    hears: bending('seen', next),
+  },
+  'an older socket is heard': {
+    hears: (client, event) =>
+      event.type === 'frames' && client.link.status === 'open' ? [client, { ...event, socket: client.link.socket }] : [client, event],
+  },
+  'silence is not noticed': {
+    hears: (client, event, now) =>
+      client.link.status === 'open' ? [{ ...client, link: { ...client.link, heardAt: now, probeBy: undefined } }, event] : [client, event],
+  },
+  'a hello without a welcome is waited for': {
+    client: (client, effects) =>
+      client.link.status === 'greeting'
+        ? [{ ...client, link: { ...client.link, by: Number.POSITIVE_INFINITY } }, effects]
+        : [client, effects],
+  },
+  'the cursor runs ahead': {
+    client: (client, effects) => [
+      client,
+      effects.map((effect) =>
+        effect.type === 'send'
+          ? {
+              ...effect,
+              frames: effect.frames.map((frame) =>
+                frame.type === 'pong' && frame.cursor !== undefined
+                  ? { ...frame, cursor: { ...frame.cursor, seq: frame.cursor.seq + 1 } }
+                  : frame,
+              ),
+            }
+          : effect,
+      ),
+    ],
   },
   'a turn never ends': {
     turn: (effects) => effects.filter((effect) => effect.type !== 'write' || effect.bodies.every(({ kind }) => kind !== 'turn-ended')),
@@ -61,28 +221,16 @@ export const PLANTED_BUGS = {
   'the agent is asked twice': {
     turn: (effects, random) => effects.flatMap((effect) => (effect.type === 'ask' && random.happens(0.3) ? [effect, effect] : [effect])),
   },
-  'the digest is of another text': {
-    turn: (effects) =>
-      effects.map((effect) =>
-        effect.type !== 'write'
-          ? effect
-          : { ...effect, bodies: effect.bodies.map((body) => (body.kind === 'turn-ended' ? { ...body, sha256: '0'.repeat(64) } : body)) },
-      ),
+  'the agent has all the time in the world': {
+    turnSettings: {
+      firstTextTimeoutMs: Number.POSITIVE_INFINITY,
+      idleTimeoutMs: Number.POSITIVE_INFINITY,
+      deadlineMs: Number.POSITIVE_INFINITY,
+    },
   },
+  'the agent is not told what was said before': { asks: (question) => ({ ...question, before: question.before.slice(2) }) },
+  'the digest is of another text': { turn: bodiesOf((body) => (body.kind === 'turn-ended' ? { ...body, sha256: '0'.repeat(64) } : body)) },
   'a part is lost on its way to the log': {
-    turn: (effects) =>
-      effects.map((effect) =>
-        effect.type !== 'write'
-          ? effect
-          : {
-              ...effect,
-              bodies: effect.bodies.map((body) =>
-                body.kind === 'answer-part' ? { ...body, text: body.text.slice(0, -1) || body.text } : body,
-              ),
-            },
-      ),
-  },
-  'nobody looks at the log again': {
-    link: (effects, random) => effects.filter((effect) => effect.type !== 'read' || random.happens(0.5)),
+    turn: bodiesOf((body) => (body.kind === 'answer-part' ? { ...body, text: body.text.slice(0, -1) || body.text } : body)),
   },
 } as const satisfies Readonly<Record<string, PlantedBug>>

@@ -9,6 +9,8 @@ export class SimulatedProcess {
   #life = 1
   #isAlive = true
   #pausedUntil = 0
+  /** What fell into the pause, in order. */
+  #held: (() => void)[] = []
 
   constructor(world: World) {
     this.world = world
@@ -18,6 +20,11 @@ export class SimulatedProcess {
     return this.#isAlive
   }
 
+  /** When its last pause was over, or will be. */
+  get awakeSince(): number {
+    return this.#pausedUntil
+  }
+
   /** Runs now, or after the pause; never in another life. */
   run(action: () => void): void {
     this.bound(action)()
@@ -25,29 +32,52 @@ export class SimulatedProcess {
 
   /** Runs after `ms` milliseconds of the world, in this life only. The returned function takes it back. */
   after(ms: number, action: () => void): () => void {
-    return this.world.after(ms, this.bound(action))
+    let isOff = false
+    const takeBack = this.world.after(
+      ms,
+      this.bound(() => {
+        if (!isOff) action()
+      }),
+    )
+    return () => {
+      isOff = true
+      takeBack()
+    }
   }
 
   /** A callback for others to call: it runs in this life or not at all. */
   bound<Args extends readonly unknown[]>(action: (...args: Args) => void): (...args: Args) => void {
     const life = this.#life
-    const attempt = (...args: Args): void => {
+    return (...args) => {
       if (!this.#isAlive || life !== this.#life) return
-      const wait = this.#pausedUntil - this.world.now()
-      if (wait > 0) this.world.after(wait, () => attempt(...args))
+      if (this.#isPaused) this.#held.push(() => action(...args))
       else action(...args)
     }
-    return attempt
   }
 
   pauseFor(ms: number): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, this.world.now() + ms)
+    const until = this.world.now() + ms
+    if (until <= this.#pausedUntil) return
+    this.#pausedUntil = until
+    const life = this.#life
+    this.world.after(ms, () => {
+      if (life === this.#life) this.#wake()
+    })
+  }
+
+  get #isPaused(): boolean {
+    return this.world.now() < this.#pausedUntil || this.#held.length > 0
+  }
+
+  #wake(): void {
+    while (this.#held.length > 0 && this.world.now() >= this.#pausedUntil) this.#held.shift()?.()
   }
 
   kill(): void {
     this.#isAlive = false
     this.#life += 1
     this.#pausedUntil = 0
+    this.#held = []
   }
 
   start(): void {

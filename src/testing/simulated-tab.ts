@@ -1,13 +1,16 @@
 /**
  * A browser tab and the person before it: the very steps of `browser/client-link.ts`, with simulated effects, and everything
- * that its page shows written down for the checker.
+ * that its page shows, tells and holds written down for the checker.
  */
-import { initialLink, nextDeadline, step } from '../browser/client-link.ts'
+import { canAsk, initialLink, nextDeadline, step } from '../browser/client-link.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from '../browser/client-link-state.ts'
+import { blocksOf, type LogView } from '../browser/log-view.ts'
+import type { Durability } from '../conversation/durability.ts'
 import type { Item } from '../conversation/conversation.ts'
-import { mintDeviceId, mintMessageId, type SessionId } from '../conversation/ids.ts'
-import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
-import type { HistoryRecord, ShownItem } from './history.ts'
+import { mintDeviceId, mintMessageId, type Cursor, type SessionId } from '../conversation/ids.ts'
+import { formatFrames, parseServerFrames, type Parsed } from '../protocol/parse-frame.ts'
+import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
+import type { HistoryRecord, ShownItem, TabFact } from './history.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { Accept, Connection, Peer, SimulatedNetwork } from './simulated-network.ts'
 import { SimulatedProcess } from './simulated-process.ts'
@@ -25,11 +28,15 @@ export interface SimulatedTabOptions {
   readonly record: (entry: HistoryRecord) => void
   /** Planted bugs: what the link decided may be changed before it holds. */
   readonly tamper: (client: ClientLink, effects: readonly ClientEffect[]) => readonly [ClientLink, readonly ClientEffect[]]
-  /** Planted bugs: what arrives may be changed. */
-  readonly garble: (client: ClientLink, event: ClientEvent) => ClientEvent
+  /** Planted bugs: what it knows and what happens to it may be changed. */
+  readonly bend: (client: ClientLink, event: ClientEvent) => readonly [ClientLink, ClientEvent]
+  readonly ignoresRoom: boolean
 }
 
 const GOING_AWAY = 1001
+const WATCH_MS = 5_000
+/** A page that has heard nothing for so long has given its link up. */
+const QUIET_MS = 20_000
 
 export class SimulatedTab {
   readonly #options: SimulatedTabOptions
@@ -38,26 +45,47 @@ export class SimulatedTab {
   #connections = new Map<number, Connection>()
   #told = new Set<string>()
   #asked = 0
+  #mostHeld = 0
+  #durability: Durability | undefined
+  #heardAt = 0
+  #offlineUntil = 0
   #takeBack: () => void = () => undefined
 
   constructor(options: SimulatedTabOptions) {
     this.#options = options
     this.#process = new SimulatedProcess(options.world)
     this.#client = this.#load()
+    this.#watch()
   }
 
   /** Questions of this page that are not settled. */
   get unsettled(): number {
-    return this.#client.questions.length
+    return this.#client.questions.filter(({ state }) => state.status !== 'refused').length
+  }
+
+  get session(): SessionId {
+    return this.#options.session
+  }
+
+  /** Where its view stands. */
+  get head(): LogView['conversation']['head'] {
+    return this.#client.view.conversation.head
+  }
+
+  /** It was told never to come back. */
+  get isClosed(): boolean {
+    return this.#client.link.status === 'closed'
   }
 
   ask(): void {
     this.#process.run(() => {
-      const { random, name, world, epochMs, record } = this.#options
+      const { random, name, world, epochMs, ignoresRoom } = this.#options
+      // The page says so and the text stays in its box.
+      if (this.isClosed || (!canAsk(this.#client) && !ignoresRoom)) return
       const messageId = mintMessageId(epochMs + world.now(), (count) => random.bytes(count))
       this.#asked += 1
       const text = `question ${this.#asked} of ${name}`
-      record({ type: 'typed', tab: name, messageId, text })
+      this.#record({ type: 'typed', messageId, text })
       this.#event({ type: 'ask', messageId, text, inReplyTo: undefined })
     })
   }
@@ -75,20 +103,35 @@ export class SimulatedTab {
     this.#process.after(ms, () => this.#event({ type: 'woke' }))
   }
 
-  /** Loads the page again: nothing of the old one is left. */
-  reload(): void {
+  /** Its device has no network: what is open stalls, what is new fails. */
+  offlineFor(ms: number): void {
+    const { world } = this.#options
+    this.#offlineUntil = Math.max(this.#offlineUntil, world.now() + ms)
+    for (const connection of this.#connections.values()) connection.hold(ms)
+    this.#process.run(() => this.#event({ type: 'offline' }))
+    this.#process.after(ms, () => this.#event({ type: 'online' }))
+  }
+
+  /** Loads the page again, now or when its person comes back after a crash: nothing of the old one is left. */
+  reload(afterMs: number): void {
     this.#process.kill()
     this.#takeBack()
     for (const connection of this.#connections.values()) connection.kill('browser', GOING_AWAY)
     this.#connections = new Map()
-    this.#process.start()
-    this.#client = this.#load()
+    this.#options.world.after(afterMs, () => {
+      if (this.#process.isAlive) return
+      this.#process.start()
+      this.#client = this.#load()
+      this.#watch()
+    })
   }
 
   #load(): ClientLink {
-    const { random, session, name, record } = this.#options
-    record({ type: 'loaded', tab: name })
+    const { random, session } = this.#options
+    this.#record({ type: 'loaded' })
     this.#told = new Set()
+    this.#mostHeld = 0
+    this.#heardAt = this.#process.world.now()
     this.#client = initialLink(
       session,
       mintDeviceId((count) => random.bytes(count)),
@@ -98,13 +141,13 @@ export class SimulatedTab {
   }
 
   #event(happened: ClientEvent): void {
-    const { random, tamper, garble } = this.#options
+    const { random, tamper, bend } = this.#options
     const before = this.#client
     const mintDevice = (): ReturnType<ClientContext['mintDevice']> => mintDeviceId((count) => random.bytes(count))
     const context: ClientContext = { now: this.#process.world.now(), chance: random.next, mintDevice }
-    const [client, effects] = tamper(...step(before, garble(before, happened), context))
+    const [client, effects] = tamper(...step(...bend(before, happened), context))
     this.#client = client
-    this.#observe(before)
+    if (client !== before) this.#observe(before)
     for (const effect of effects) this.#perform(effect)
     this.#plan()
   }
@@ -116,19 +159,27 @@ export class SimulatedTab {
   }
 
   #perform(effect: ClientEffect): void {
+    const { network, accept, digest } = this.#options
     switch (effect.type) {
-      case 'connect':
-        this.#connections.set(effect.socket, this.#options.network.dial(this.#peer(effect.socket), this.#options.accept))
+      case 'connect': {
+        const isOffline = this.#process.world.now() < this.#offlineUntil
+        this.#connections.set(
+          effect.socket,
+          network.dial(this.#peer(effect.socket), (connection) => (isOffline ? undefined : accept(connection))),
+        )
         return
+      }
       case 'send':
-        this.#connections.get(effect.socket)?.send('browser', formatFrames(effect.frames))
+        for (const frame of effect.frames) this.#observeSaid(frame)
+        // A message for each, as the running page sends them.
+        for (const frame of effect.frames) this.#connections.get(effect.socket)?.send('browser', formatFrames([frame]))
         return
       case 'close':
         this.#connections.get(effect.socket)?.close('browser', effect.code)
         this.#connections.delete(effect.socket)
         return
       case 'verify': {
-        const matches = this.#options.digest(effect.text) === effect.sha256
+        const matches = digest(effect.text) === effect.sha256
         this.#process.after(1, () => this.#event({ type: 'verified', matches }))
       }
     }
@@ -137,7 +188,11 @@ export class SimulatedTab {
   #peer(socket: number): Peer {
     return {
       opened: this.#process.bound(() => this.#event({ type: 'opened', socket })),
-      received: this.#process.bound((text) => this.#event({ type: 'frames', socket, frames: parseServerFrames(text) })),
+      received: this.#process.bound((text) => {
+        const frames = parseServerFrames(text)
+        if ('socket' in this.#client.link && this.#client.link.socket === socket) this.#observeHeard(frames)
+        this.#event({ type: 'frames', socket, frames })
+      }),
       closed: this.#process.bound((code) => {
         this.#connections.delete(socket)
         this.#event({ type: 'closed', socket, code })
@@ -145,36 +200,94 @@ export class SimulatedTab {
     }
   }
 
-  /** Writes down what the page shows now and did not before. */
+  // ── what an observer writes down ───────────────────────────────────────────
+
+  #record(fact: TabFact): void {
+    const { record, session, name } = this.#options
+    record({ ...fact, session, tab: name })
+  }
+
+  /** What the page shows and holds now and did not before. */
   #observe(before: ClientLink): void {
-    const { name, record } = this.#options
-    const { view, questions, forks } = this.#client
-    if (forks > before.forks) record({ type: 'forked', tab: name })
+    const { view, forks, link } = this.#client
+    if (link.status === 'closed' && before.link.status !== 'closed') this.#record({ type: 'left', code: link.code })
+    if (forks > before.forks) this.#record({ type: 'forked' })
+    this.#observeQuestions(before)
+    if (view.conversation === before.view.conversation && view.blocks === before.view.blocks) return
+    const { head, items } = view.conversation
+    for (const item of items) if (item.kind === 'question') this.#tellOnce('sent', item.messageId)
+    this.#record({ type: 'view', seq: head?.seq ?? 0, id: head?.id, items: items.map((item) => shownItem(item, view)) })
+  }
+
+  #observeQuestions(before: ClientLink): void {
+    const { questions } = this.#client
+    if (questions === before.questions) return
     for (const { messageId, state } of questions) {
       if (state.status === 'accepted') this.#tellOnce('sent', messageId)
       if (state.status === 'refused') this.#tellOnce('refused', messageId)
     }
-    if (view.conversation === before.view.conversation) return
-    const { head, items } = view.conversation
-    for (const item of items) if (item.kind === 'question') this.#tellOnce('sent', item.messageId)
-    record({ type: 'view', tab: name, seq: head?.seq ?? 0, id: head?.id, items: items.map(shownItem) })
+    const held = new Set(questions.map(({ messageId }) => messageId))
+    for (const { messageId, state } of before.questions)
+      if (!held.has(messageId) && state.status !== 'refused') this.#record({ type: 'forgot', messageId })
+    if (questions.length > this.#mostHeld) this.#record({ type: 'held', count: questions.length })
+    this.#mostHeld = Math.max(this.#mostHeld, questions.length)
   }
 
   #tellOnce(type: 'sent' | 'refused', messageId: string): void {
-    const { name, record } = this.#options
     if (this.#told.has(messageId)) return
     this.#told.add(messageId)
-    record({ type, tab: name, messageId })
+    this.#record({ type, messageId })
+  }
+
+  /** Up to where the page has been told that it need not keep anything. */
+  #observeHeard(frames: readonly Parsed<ServerFrame>[]): void {
+    this.#heardAt = this.#process.world.now()
+    for (const parsed of frames) {
+      if (!parsed.ok) continue
+      const { frame } = parsed
+      if (frame.type === 'welcome') this.#durability = frame.durability
+      const seq = settledBy(frame, this.#durability)
+      if (seq !== undefined) this.#record({ type: 'marked', seq })
+    }
+  }
+
+  #observeSaid(frame: ClientFrame): void {
+    const cursor = toldBy(frame)
+    if (cursor !== undefined) this.#record({ type: 'cursor', seq: cursor.seq, id: cursor.id })
+  }
+
+  #watch(): void {
+    const { world } = this.#process
+    const forMs = world.now() - Math.max(this.#heardAt, this.#process.awakeSince)
+    if (this.#client.link.status === 'open' && forMs > QUIET_MS) this.#record({ type: 'quiet', forMs })
+    this.#process.after(WATCH_MS, () => this.#watch())
   }
 }
 
-function shownItem(item: Item): ShownItem {
+/** Where a frame says that the view stands. */
+function toldBy(frame: ClientFrame): Cursor | undefined {
+  if (frame.type === 'hello') return frame.resume
+  return frame.type === 'pong' ? frame.cursor : undefined
+}
+
+/** Up to where a frame says that the log keeps everything: with `fsync`, what is accepted and what is shown is settled. */
+function settledBy(frame: ServerFrame, durability: Durability | undefined): number | undefined {
+  if (frame.type === 'welcome' || frame.type === 'ping') return frame.settled
+  if (durability !== 'fsync') return undefined
+  if (frame.type === 'accepted') return frame.seq
+  if (frame.type === 'entry') return frame.entry.seq
+  return frame.type === 'snapshot' ? frame.head?.seq : undefined
+}
+
+function shownItem(item: Item, view: LogView): ShownItem {
   switch (item.kind) {
     case 'question':
-      return { kind: 'question', key: item.messageId, text: item.text, status: item.status }
-    case 'answer':
-      return { kind: 'answer', key: `${item.turnId}/${item.attempt}`, text: item.text, status: item.status }
+      return { kind: 'question', key: item.messageId, text: item.text, blocks: '', status: item.status }
+    case 'answer': {
+      const blocks = blocksOf(view, item).html.join('')
+      return { kind: 'answer', key: `${item.turnId}/${item.attempt}`, text: item.text, blocks, status: item.status }
+    }
     case 'notice':
-      return { kind: 'notice', key: String(item.seq), text: item.text, status: item.topic }
+      return { kind: 'notice', key: String(item.seq), text: item.text, blocks: '', status: item.topic }
   }
 }

@@ -1,62 +1,53 @@
 /**
- * One seed, one history: browsers, a server, its store and its agent, everything that goes wrong between them, and whether the promise
+ * One seed, one history: browsers, servers, their store and their agent, everything that goes wrong between them, and whether the promise
  * held (SPEC §17). The parts run the very steps that production runs; only time, network, disk and chance are simulated.
  */
-import { createHash } from 'node:crypto'
-import { mintSessionId, type VisitorId } from '../conversation/ids.ts'
-import { DEFAULT_TURN_SETTINGS } from '../turns/turn-settings.ts'
+import { createHash, type Hash } from 'node:crypto'
+import { assemble, type Cast } from './cast.ts'
 import { Checker } from './checker.ts'
-import { faultsOf, laterFaultsOf, type Fault, type FaultKind } from './faults.ts'
+import { faultsOf, type Fault, type FaultKind } from './faults.ts'
 import type { HistoryRecord, Violation } from './history.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 import { seededRandom, type SeededRandom } from './seeded-random.ts'
-import { SimulatedAgent } from './simulated-agent.ts'
-import { createSimulatedNetwork, type SimulatedNetwork } from './simulated-network.ts'
-import { SimulatedServer } from './simulated-server.ts'
-import { SimulatedStore } from './simulated-store.ts'
-import { SimulatedTab } from './simulated-tab.ts'
-import { createWorld, type World } from './world.ts'
+import { heal, strike } from './strikes.ts'
 
 export interface SimulationOptions {
   readonly seed: number
   /** Instead of the seed's own faults: what shrinking tries. */
   readonly faults?: readonly Fault[]
   readonly bug?: PlantedBug
+  /** Whether the digest is wanted: it costs time. */
+  readonly isDigested?: boolean
+}
+
+/** How often faults of a kind happened, and how often while a question or a turn was under way. */
+export interface Fired {
+  readonly times: number
+  readonly inFlight: number
 }
 
 export interface SimulationResult {
   readonly violations: readonly Violation[]
   readonly faults: readonly Fault[]
-  readonly fired: ReadonlyMap<FaultKind, number>
-  /** Faults that hit while a turn or a question was under way. */
-  readonly hits: number
+  readonly fired: ReadonlyMap<FaultKind, Fired>
   readonly steps: number
+  readonly simulatedMs: number
   readonly questions: number
-  /** Of everything that was written down. */
+  /** Of everything that was written down; empty unless it was asked for. */
   readonly digest: string
 }
 
-const EPOCH_MS = Date.UTC(2026, 0, 5, 9)
 /** Things go wrong until then … */
-export const TROUBLE_MS = 60_000
+const TROUBLE_MS = 60_000
 /** … and everything must be well by then. */
 const REST_MS = 360_000
+/** Whether it is, is looked at this often; it must be so twice, with a heartbeat of every link in between. */
+const LOOK_MS = 16_000
 const STEPS_MAX = 200_000
 const QUESTIONS_PER_TAB_MAX = 5
-const LOST_BELLS = 0.1
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- any text of the form will do
-const VISITOR = 'simulated-visitor' as VisitorId
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-
-interface Cast {
-  readonly world: World
-  readonly network: SimulatedNetwork
-  readonly store: SimulatedStore
-  readonly agent: SimulatedAgent
-  readonly server: SimulatedServer
-  readonly tabs: readonly SimulatedTab[]
-}
+/** Now and then somebody asks more at once than a page can hold. */
+const BURSTS = 0.03
+const BURST = 24
 
 /** Plays one history to its end. The same options give the same result. */
 export function simulate(options: SimulationOptions): SimulationResult {
@@ -66,161 +57,75 @@ export function simulate(options: SimulationOptions): SimulationResult {
   let questions = 0
   const record = (entry: HistoryRecord): void => {
     if (entry.type === 'typed') questions += 1
-    history.update(JSON.stringify(entry))
+    if (options.isDigested === true) writeDown(history, entry)
     checker.record(entry)
   }
-  const cast = assemble(random, options.bug ?? {}, record)
-  const drawn = [...faultsOf(random.stream('faults'), TROUBLE_MS), ...laterFaultsOf(random.stream('later faults'), TROUBLE_MS)]
+  const cast = assemble({ random, bug: options.bug ?? {}, record })
+  const drawn = faultsOf(random.stream('faults'), TROUBLE_MS)
   const faults = options.faults ?? drawn
-  const fired = new Map<FaultKind, number>()
-  let hits = 0
-  plan(cast, random.stream('people'))
+  const fired = new Map<FaultKind, Fired>()
+  plan(cast, random.stream('people'), drawn)
   for (const fault of faults) {
     cast.world.after(fault.at, () => {
-      const inFlight = cast.server.running + cast.tabs.reduce((sum, tab) => sum + tab.unsettled, 0)
-      const kills = strike(cast, fault)
-      if (kills === undefined) return
-      fired.set(fault.kind, (fired.get(fault.kind) ?? 0) + 1)
-      if (inFlight > 0) hits += 1
-      record({ type: 'fault', kind: fault.kind, kills })
+      const struck = strike(cast, fault)
+      if (struck === undefined) return
+      const { times, inFlight } = fired.get(fault.kind) ?? { times: 0, inFlight: 0 }
+      fired.set(fault.kind, { times: times + 1, inFlight: inFlight + (struck.isInFlight ? 1 : 0) })
+      record({ type: 'fault', kind: fault.kind })
     })
   }
   cast.world.after(TROUBLE_MS, () => heal(cast))
-  const steps = cast.world.runUntil(REST_MS, STEPS_MAX)
-  record({ type: 'rest' })
+  const steps = runToRest(cast)
+  record({ type: 'rest', lineage: cast.store.lineage })
   const endless: readonly Violation[] = steps >= STEPS_MAX ? [{ invariant: 'I22', witness: `still moving after ${steps} steps` }] : []
-  return { violations: [...checker.violations, ...endless], faults, fired, hits, steps, questions, digest: history.digest('hex') }
+  const violations = [...checker.violations, ...endless]
+  return { violations, faults, fired, steps, simulatedMs: cast.world.now(), questions, digest: history.digest('hex') }
 }
 
-function assemble(random: SeededRandom, bug: PlantedBug, record: (entry: HistoryRecord) => void): Cast {
-  const world = createWorld()
-  const session = mintSessionId((count) => random.stream('ids').bytes(count))
-  const network = createSimulatedNetwork(world, random.stream('network'))
-  const agent = new SimulatedAgent(world, random.stream('agent'), {
-    asked: (question) => record({ type: 'asked', ...question }),
-    turnedAway: ({ turnId }) => record({ type: 'turned away', turnId }),
-  })
-  const bells = random.stream('bells')
-  const bugs = random.stream('bugs')
-  let server: SimulatedServer | undefined
-  const store = new SimulatedStore({
-    world,
-    random: random.stream('store'),
-    epochMs: EPOCH_MS,
-    session: { id: session, visitor: VISITOR, ttlMs: 2 * REST_MS },
-    bug,
-    onDurable: (entry) => record({ type: 'durable', entry }),
-    // A missed doorbell costs latency and never data.
-    onRing: (rings) => {
-      if (!bells.happens(LOST_BELLS)) server?.rung(rings)
-    },
-  })
-  server = new SimulatedServer({
-    world,
-    random: random.stream('server'),
-    store,
-    agent,
-    links: { session, tamper: (effects) => bug.link?.(effects, bugs) ?? effects },
-    turns: {
-      epochMs: EPOCH_MS,
-      settings: DEFAULT_TURN_SETTINGS,
-      leaseLost: () => record({ type: 'fault', kind: 'lease lost', kills: 1 }),
-      tamper: (effects) => bug.turn?.(effects, bugs) ?? effects,
-    },
-  })
-  const there = server
-  const tabs = Array.from({ length: random.stream('cast').between(1, 2) }, (_unused, index) => {
-    const name = `tab-${index + 1}`
-    return new SimulatedTab({
-      name,
-      world,
-      random: random.stream(name),
-      network,
-      accept: (connection) => there.accept(connection),
-      session,
-      epochMs: EPOCH_MS,
-      digest: sha256,
-      record,
-      tamper: (client, effects) => bug.client?.(client, effects) ?? [client, effects],
-      garble: (client, event) => bug.garble?.(client, event) ?? event,
-    })
-  })
-  return { world, network, store, agent, server, tabs }
+/** A view is told by its place: the checker sees to it that nothing else is shown there. */
+function writeDown(history: Hash, entry: HistoryRecord): void {
+  history.update(JSON.stringify(entry.type === 'view' ? { ...entry, items: entry.items.length } : entry))
 }
 
-/** What the people at the tabs do. */
-function plan({ world, tabs }: Cast, random: SeededRandom): void {
+/** What the people at the tabs do: `drawn` are the seed's own faults, whichever of them happen. */
+function plan({ world, tabs, forms }: Cast, random: SeededRandom, drawn: readonly Fault[]): void {
+  // Mostly so that something is on its way when the fault comes.
+  const when = (): number => (random.happens(0.6) ? random.pick(drawn).at - random.between(-500, 2_000) : random.between(0, TROUBLE_MS))
+  for (const form of forms) for (let left = random.between(1, 2); left > 0; left -= 1) world.after(when(), () => form.ask())
   for (const tab of tabs) {
     for (let left = random.between(1, QUESTIONS_PER_TAB_MAX); left > 0; left -= 1) {
-      const at = random.between(0, TROUBLE_MS)
+      const at = when()
       world.after(at, () => tab.ask())
       // Twice in a row, as hurried people do.
       if (random.happens(0.2)) world.after(at, () => tab.ask())
       if (random.happens(0.15)) world.after(at + random.between(0, 3_000), () => tab.stop())
     }
+    if (!random.happens(BURSTS)) continue
+    const at = random.between(0, TROUBLE_MS)
+    for (let left = BURST; left > 0; left -= 1) world.after(at, () => tab.ask())
   }
 }
 
-/** Does it, and says how many owners of turns it may have cost; `undefined` when there was nothing to hit. */
-function strike(cast: Cast, fault: Fault): number | undefined {
-  const { network, store, agent, server, tabs } = cast
-  const open = [...network.connections].filter((connection) => connection.isOpen)
-  const connection = open[fault.target % Math.max(1, open.length)]
-  const tab = tabs[fault.target % tabs.length]
-  switch (fault.kind) {
-    case 'link cut':
-      connection?.cut()
-      return connection === undefined ? undefined : 0
-    case 'link swallows':
-      connection?.swallow(fault.directions)
-      return connection === undefined ? undefined : 0
-    case 'network refuses':
-    case 'network silent':
-      network.block(fault.kind === 'network refuses' ? 'refuse' : 'silent')
-      cast.world.after(fault.forMs, () => network.block('no'))
-      return 0
-    case 'server crash': {
-      if (!server.isAlive) return undefined
-      const lost = server.running
-      server.crash(fault.forMs)
-      return lost
-    }
-    case 'server drain':
-      if (!server.isAlive) return undefined
-      server.drain(fault.forMs)
-      return 0
-    case 'readers slow':
-      server.readersSlowFor(fault.forMs)
-      return 0
-    case 'server pause':
-      server.pauseFor(fault.forMs)
-      return 0
-    case 'store slow':
-      store.slowFor(fault.forMs)
-      return 0
-    case 'store away':
-      store.awayFor(fault.forMs)
-      return 0
-    case 'tab reload':
-      tab?.reload()
-      return 0
-    case 'tab freeze':
-      tab?.freezeFor(fault.forMs)
-      return 0
-    case 'agent mood':
-      agent.become(fault.mood)
-      if (fault.mood !== 'away') server.agentBack()
-      cast.world.after(fault.forMs, () => recover(cast))
-      return 0
+/** Lets time pass until all is well and stays so, or until it should be. Returns how many steps that took. */
+function runToRest(cast: Cast): number {
+  const { world } = cast
+  let steps = world.runUntil(TROUBLE_MS, STEPS_MAX)
+  let wellTimes = 0
+  while (wellTimes < 2 && world.now() < REST_MS && steps < STEPS_MAX) {
+    steps += world.runUntil(Math.min(REST_MS, world.now() + LOOK_MS), STEPS_MAX - steps)
+    wellTimes = isWell(cast) ? wellTimes + 1 : 0
   }
+  return steps
 }
 
-function heal(cast: Cast): void {
-  cast.network.block('no')
-  recover(cast)
-}
-
-function recover({ agent, server }: Cast): void {
-  agent.become('well')
-  server.agentBack()
+/** Every question has its end, and every page shows all of it and holds nothing. */
+function isWell({ store, servers, tabs, forms }: Cast): boolean {
+  const { contents } = store
+  if (forms.some(({ unsettled }) => unsettled > 0)) return false
+  if (servers.some((server) => !server.isAlive || server.running.length > 0)) return false
+  if ([...contents.values()].some(({ openTurns }) => openTurns.length > 0)) return false
+  return tabs.every((tab) => {
+    const head = contents.get(tab.session)?.head
+    return tab.unsettled === 0 && (head === undefined ? tab.isClosed || tab.head === undefined : tab.head?.id === head.id)
+  })
 }

@@ -14,6 +14,8 @@ export const network = { clock: createClock(), chance: chance.next }
 const events: RedisLogPorts['events'] = {
   storeCommitted: () => undefined,
   storeFailed: () => undefined,
+  commandRefused: () => undefined,
+  queueFull: () => undefined,
   storeGuarantee: () => undefined,
   storeSettling: () => undefined,
 }

@@ -28,6 +28,7 @@ import type { FallbackText } from '../turns/turn-state.ts'
 import type { Config } from './config.ts'
 import { tellDependencies } from './dependencies.ts'
 import { agentPresence, createAgentBudget, guardAgent } from './guarded-agent.ts'
+import { guardStore, storeBackoff } from './guarded-store.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
@@ -69,7 +70,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const state: { phase: Phase } = { phase: 'starting' }
   const broken = Promise.withResolvers<unknown>()
 
-  prepareDataFolder(config.dataDir)
+  // With Redis everything that must last is there: the process needs no disk.
+  if (config.redis === undefined) prepareDataFolder(config.dataDir)
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const guidance = await loadGuidance(config.guidanceDir)
   const pages = { assets: loadAssets(), helpPages: guidance.pages }
@@ -83,22 +85,25 @@ export async function startService(config: Config, ports: Ports, version: string
   opened.defer(async () => own.server?.stop({ timeout: 0 }))
   const profile = opened.use(await openProfile(config, ports, said))
   const events = withPokes(said, health)
-  const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
+  const openLogPorts = { clock, random: ports.randomBytes, chance: ports.chance, events }
+  const log = opened.use(await ports.openLog(config, openLogPorts, broken.resolve))
+  const guards = { ...ports, resilience: server.resilience, events }
+  const store = guardStore(log, config, guards)
+  opened.use(store.forPeople)
+  opened.use(store.inBackground)
   const budget = createAgentBudget(clock)
-  const agent = opened.use(
-    guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events, budget }),
-  )
+  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...guards, budget }))
   const presence = (): AgentPresence => agentPresence(server.resilience)
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
-  const parts = { log, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
+  const parts = { log: store.inBackground, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
   const isAway = (): boolean => awayReason(presence()) !== undefined
-  await registerGateway(server, config, { ports, log, events, secret, pages, service: () => profile.current, isAway })
+  await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, isAway })
   const operations = await openOperations(server, config, {
     clock,
     events,
     metrics,
-    log,
+    log: store.inBackground,
     phase: () => state.phase,
     version,
     running: () => runner.running,
@@ -221,6 +226,7 @@ function runnerOptions(
     idleTimeoutMs: config.agent.idleTimeoutMs,
     deadlineMs: config.agent.deadlineMs,
     questionExpiresMs: config.questionExpiresMs,
+    storeBackoff: storeBackoff(config),
     concurrency: config.agent.concurrency,
   }
   const owner = Buffer.from(randomBytes(8)).toString('hex')

@@ -120,6 +120,7 @@ async function show(context: GatewayContext, pages: ChatPages, request: Request,
     await hold(context, request, own.session.id, question.messageId)
     return htmlReply(h, pages.render(request, await context.sessions.read(visitor, own.session.id)))
   }
+  if (queryText(request, 'refresh') === 'on') return htmlReply(h, pages.render(request, own, { refreshes: true }))
   const before = Number(queryText(request, 'before'))
   return htmlReply(h, pages.render(request, own, Number.isSafeInteger(before) && before > 0 ? { before } : {}))
 }
@@ -146,19 +147,16 @@ async function ask(context: GatewayContext, pages: ChatPages, request: Request, 
   return put(context, pages, request, h)({ typed, messageId, inReplyTo: undefined })
 }
 
-/** The same question once more, as a new one that says which it repeats. */
+/** The same question once more, or one for the rest of its answer, as a new one that says which it goes on from. */
 async function askAgain(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const again = formField(request, 'inReplyTo') ?? ''
   const own = await context.sessions.read(context.visitorOf(request), idOf(request))
   const question = isMessageId(again) ? findQuestion(own.conversation, again) : undefined
   // A form that no page of ours made: nothing to ask, and the page shows how things stand.
   if (question === undefined) return seeOther(h, conversationPath(own.session.id))
-  return put(
-    context,
-    pages,
-    request,
-    h,
-  )({ typed: question.text, messageId: postedMessageId(context, request), inReplyTo: question.messageId })
+  const typed = formField(request, FORM_FIELDS.question) ?? ''
+  const messageId = postedMessageId(context, request)
+  return put(context, pages, request, h)({ typed: typed === '' ? question.text : typed, messageId, inReplyTo: question.messageId })
 }
 
 type Put = Pick<NewAsk, 'typed' | 'inReplyTo'> & { readonly messageId: MessageId }

@@ -4,7 +4,15 @@
 import { createHash } from 'node:crypto'
 import { fold, type Conversation } from '../conversation/conversation.ts'
 import type { Entry } from '../conversation/entry.ts'
-import { isVisitorId, mintMessageId, mintSessionId, SERVER_DEVICE, type SessionId, type TurnId } from '../conversation/ids.ts'
+import {
+  isVisitorId,
+  mintMessageId,
+  mintSessionId,
+  SERVER_DEVICE,
+  type MessageId,
+  type SessionId,
+  type TurnId,
+} from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import type { TurnPorts } from '../turns/turn-driver.ts'
@@ -34,7 +42,7 @@ export interface TurnWorld {
   /** What another runner on the same log is made from. */
   readonly ports: TurnPorts
   newSession(): Promise<SessionId>
-  ask(session: SessionId, text?: string): Promise<TurnId>
+  ask(session: SessionId, text?: string, inReplyTo?: MessageId): Promise<TurnId>
   /** A runner that runs. */
   runner(owner?: string, ports?: Partial<TurnPorts>): TurnRunner
   entries(session: SessionId): Promise<readonly Entry[]>
@@ -96,9 +104,9 @@ export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
       if (made.type !== 'created') throw new Error(`no session: ${made.type}`)
       return made.session.id
     },
-    async ask(session, text = 'How do I renew?') {
+    async ask(session, text = 'How do I renew?', inReplyTo?: MessageId) {
       const messageId = mintMessageId(clock.now(), bytes)
-      const asked = await log.ask(session, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo: undefined })
+      const asked = await log.ask(session, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo })
       if (asked.type !== 'accepted') throw new Error(`not accepted: ${asked.type}`)
       return asked.turnId
     },

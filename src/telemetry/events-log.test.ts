@@ -130,6 +130,7 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
     queueDrained: [(e) => e.queueDrained({ queue: 'inbound' }), 'operations', 'info', 'queue.drained'],
     questionsLost: [(e) => e.questionsLost({ found: 1, missing: 2 }), 'operations', 'error', 'message.lost'],
     storeCommitted: [(e) => e.storeCommitted({ commands: 3, tookMs: 1 }), 'conversation-log', 'debug', 'store.committed'],
+    contentBlocked: [(e) => e.contentBlocked({ kind: 'image' }), 'gateway', 'warn', 'csp.blocked'],
     requestFailed: [
       (e) => e.requestFailed({ method: 'GET', route: '/x', status: 500, reference: 'AB12', cause }),
       'gateway',

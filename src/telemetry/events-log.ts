@@ -167,7 +167,8 @@ const SECURITY_ACTIONS: Readonly<Record<string, string>> = {
   VALIDATION_ERROR: 'input_validation_fail',
 }
 
-const requestEvents = (say: Say): Some<'requestFailed'> => ({
+const requestEvents = (say: Say): Some<'requestFailed' | 'contentBlocked'> => ({
+  contentBlocked: ({ kind }) => say('warn', 'csp.blocked', 'A browser refused something that a page held.', { 'event.reason': kind }),
   requestFailed: ({ method, route, status, reference, trace, cause }) => {
     const error = errorFields(cause)
     const action = SECURITY_ACTIONS[String(error['error.code'])] ?? 'request.failed'
@@ -302,7 +303,8 @@ const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dep
     })
   },
   dependencyChanged: ({ service, isUp, cause }) => {
-    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)) }
+    // Where our own check stood is no news about what it found.
+    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)), 'error.stack_trace': undefined }
     if (isUp) say('info', 'dependency.up', 'A check found that this works.', fields)
     else say('warn', 'dependency.down', 'A check found that this does not work.', fields)
   },

@@ -35,6 +35,9 @@ export interface RequestTrace extends Trace {
   readonly requestId: string
 }
 
+/** What a browser refused because of the pages' content policy. */
+export type BlockedContent = 'image' | 'script' | 'form' | 'style' | 'request' | 'frame' | 'other'
+
 export interface FailedRequest {
   readonly method: string
   /** The route template, never the path. */
@@ -196,6 +199,9 @@ export interface Events extends Measures {
   clockJumped(facts: { readonly byMs: number }): void
   /** Log files cannot be written; lines go to the output only. */
   logFilesFailed(cause: unknown): void
+
+  /** A browser says that it refused something that a page of ours held. Anyone can say so. */
+  contentBlocked(facts: { readonly kind: BlockedContent }): void
 
   requestFailed(request: FailedRequest): void
 

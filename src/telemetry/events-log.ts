@@ -303,7 +303,8 @@ const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dep
     })
   },
   dependencyChanged: ({ service, isUp, cause }) => {
-    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)) }
+    // Where our own check stood is no news about what it found.
+    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)), 'error.stack_trace': undefined }
     if (isUp) say('info', 'dependency.up', 'A check found that this works.', fields)
     else say('warn', 'dependency.down', 'A check found that this does not work.', fields)
   },

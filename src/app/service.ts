@@ -17,7 +17,7 @@ import type { HealthOptions } from '../operations/health.ts'
 import { healthRoutes } from '../plugins/health-routes.ts'
 import { resilience } from '../plugins/resilience.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
-import type { ServiceLevel } from '../service-level/service-level.ts'
+import { hysteresisOf, type ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import { createEventsLog } from '../telemetry/events-log.ts'
@@ -148,6 +148,7 @@ async function createResilientServer(config: Config, { clock, randomBytes }: Por
         intervalMs: config.healthIntervalMs,
         failingIntervalMs: Math.min(config.healthIntervalMs, AWAY_INTERVAL_MS),
         timeoutMs: config.healthCheckTimeoutMs,
+        hysteresis: hysteresisOf(config.healthHoldMs),
       },
       // The gateway does: it has pages for people, too.
       answersFailureOf: () => false,

@@ -44,6 +44,9 @@ test('[O4] without any setting the service has its defaults', () => {
     brand: 'generic',
     answerLinkHosts: ['gov.uk'],
     logLevel: 'info',
+    logDir: undefined,
+    operations: { token: undefined, port: undefined },
+    buildCommit: 'unknown',
     healthIntervalMs: 30_000,
     healthHoldMs: 10_000,
     healthCheckTimeoutMs: 2_000,
@@ -85,6 +88,10 @@ test('[O4] every setting reaches the configuration', () => {
     ANSWER_LINK_HOSTS: 'gov.uk, NHS.uk',
     BRAND: 'govuk',
     LOG_LEVEL: 'debug',
+    LOG_DIR: '/var/log/chat',
+    OPS_TOKEN: 'o'.repeat(32),
+    OPS_PORT: '9090',
+    BUILD_COMMIT: '54670d4',
     HEALTH_INTERVAL_MS: '1000',
     HEALTH_CHECK_TIMEOUT_MS: '500',
     HEALTH_HOLD_MS: '2500',
@@ -120,6 +127,9 @@ test('[O4] every setting reaches the configuration', () => {
     brand: 'govuk',
     answerLinkHosts: ['gov.uk', 'nhs.uk'],
     logLevel: 'debug',
+    logDir: '/var/log/chat',
+    operations: { token: 'o'.repeat(32), port: 9_090 },
+    buildCommit: '54670d4',
     healthIntervalMs: 1_000,
     healthHoldMs: 2_500,
     healthCheckTimeoutMs: 500,
@@ -177,6 +187,7 @@ test('[O5] one error lists every fault, with the name and what is allowed', () =
 
 test.each([
   ['SESSION_SECRET', 'hunter2-hunter2'],
+  ['OPS_TOKEN', 'hunter2'],
   ['AGENT_URL', 'wss://user:hunter2@agent.example/'],
   ['AGENT_API_KEY', 'hunter2\u0000'],
   ['PORT', 'hunter2'],
@@ -206,6 +217,11 @@ test.each([
   ['BREAKER_AI_AGENT_RESET_TIMEOUT_MS', '-1'],
   ['RETRY_WEBSOCKET_ATTEMPTS', '0'],
   ['RETRY_WEBSOCKET_BASE_DELAY_MS', '-5'],
+  ['OPS_TOKEN', 'short'],
+  ['OPS_TOKEN', `${'long'.repeat(10)} with a blank`],
+  ['OPS_PORT', '3000'],
+  ['OPS_PORT', '65536'],
+  ['BUILD_COMMIT', 'main'],
   ['RETRY_WEBSOCKET_MAX_DELAY_MS', '-1'],
   ['RETRY_API_ATTEMPTS', '101'],
   ['RETRY_API_BASE_DELAY_MS', '-1'],
@@ -231,8 +247,6 @@ test.each([
   ['REDIS_WAIT_REPLICAS', '1'],
   ['AGENT_PROTOCOL', 'synthetic-agents'],
   ['BREAKER_REDIS_VOLUME_THRESHOLD', '5'],
-  ['LOG_DIR', '/var/log/chat'],
-  ['OPS_TOKEN', 'token'],
 ])('[O6] %s=%s is refused as not available in this version', (name, value) => {
   expect(faultsOf({ [name]: value })).toEqual([{ name, problem: expect.stringContaining('not available in this version') }])
 })
@@ -249,11 +263,17 @@ test.each(['https://chat.service.gov.uk', 'https://www.gov.uk'])('[O7] the GOV.U
 })
 
 test.each([undefined, 'http://chat.example.org'])('[O5] production is refused at %s', (publicOrigin) => {
-  expect(namesOf({ NODE_ENV: 'production', PUBLIC_ORIGIN: publicOrigin })).toEqual(['PUBLIC_ORIGIN'])
+  expect(namesOf({ NODE_ENV: 'production', PUBLIC_ORIGIN: publicOrigin, OPS_PORT: '0' })).toEqual(['PUBLIC_ORIGIN'])
 })
 
 test.each(['https://chat.example.org', 'http://localhost:3000'])('[O4] production is allowed at %s', (publicOrigin) => {
-  expect(readConfig({ NODE_ENV: 'production', PUBLIC_ORIGIN: publicOrigin }).environment).toBe('production')
+  expect(readConfig({ NODE_ENV: 'production', PUBLIC_ORIGIN: publicOrigin, OPS_PORT: '0' }).environment).toBe('production')
+})
+
+test('[O86] in production operators need a token or a port of their own', () => {
+  const env = { NODE_ENV: 'production', PUBLIC_ORIGIN: 'https://chat.example.org' }
+  expect(faultsOf(env)).toEqual([{ name: 'OPS_TOKEN', problem: expect.stringContaining('or OPS_PORT must be set') }])
+  expect([namesOf({ ...env, OPS_TOKEN: 'o'.repeat(32) }), namesOf({ ...env, OPS_PORT: '9090' })]).toEqual([[], []])
 })
 
 test.each([

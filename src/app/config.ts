@@ -50,6 +50,16 @@ export interface Config {
   /** Hosts, each with all below it, to which links in answers lead directly. */
   readonly answerLinkHosts: readonly string[]
   readonly logLevel: LogLevel
+  /** Log files beside the output. */
+  readonly logDir: string | undefined
+  readonly operations: {
+    /** What operators present as a bearer token. */
+    readonly token: string | undefined
+    /** A port for what only operators see; 0 takes any free one. */
+    readonly port: number | undefined
+  }
+  /** Of the source that runs. */
+  readonly buildCommit: string
   readonly healthIntervalMs: number
   /** What works again must have worked for so long before it is believed. */
   readonly healthHoldMs: number
@@ -98,14 +108,13 @@ export class ConfigError extends ChatServiceError {
 
 const DAY_MS = 86_400_000
 const SECRET_CHARS_MIN = 32
+const BEARER_CHARS_MAX = 512
 
 /** Settings of the design that mean nothing yet, and what would have to be there. */
 const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
   [/^REDIS_(URL|KEY_PREFIX|WAIT_REPLICAS)$/, 'the Redis store'],
   [/^BREAKER_REDIS_(ERROR_THRESHOLD|VOLUME_THRESHOLD|RESET_TIMEOUT_MS|RESET_TIMEOUT_MAX_MS)$/, 'the Redis store'],
   [/^RETRY_DATABASE_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'such services'],
-  [/^LOG_DIR$/, 'log files'],
-  [/^OPS_(TOKEN|PORT)$/, 'operator pages'],
 ]
 
 /**
@@ -156,6 +165,12 @@ export function readConfig(env: Environment): Config {
     brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
     answerLinkHosts: Object.freeze(read('ANSWER_LINK_HOSTS', hostNames, ['gov.uk'])),
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
+    logDir: read('LOG_DIR', text(4_096), undefined),
+    operations: Object.freeze({
+      token: read('OPS_TOKEN', bearerToken, undefined),
+      port: read('OPS_PORT', wholeNumber(0, 65_535), undefined),
+    }),
+    buildCommit: read('BUILD_COMMIT', commit, 'unknown'),
     healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),
     healthHoldMs: read('HEALTH_HOLD_MS', wholeNumber(0, 600_000), 10_000),
     healthCheckTimeoutMs: read('HEALTH_CHECK_TIMEOUT_MS', wholeNumber(50, 60_000), 2_000),
@@ -171,6 +186,16 @@ const secret: Parser<string> = (given) =>
   given.length >= SECRET_CHARS_MIN
     ? { value: given }
     : { problem: `must have at least ${SECRET_CHARS_MIN} characters, for example what "openssl rand -base64 32" prints` }
+
+const bearerToken: Parser<string> = (given) =>
+  given.length >= SECRET_CHARS_MIN && given.length <= BEARER_CHARS_MAX && /^[\w.~+/=-]+$/.test(given)
+    ? { value: given }
+    : {
+        problem: `must have ${SECRET_CHARS_MIN} to ${BEARER_CHARS_MAX} letters, digits and -._~+/=, for example what "openssl rand -base64 32" prints`,
+      }
+
+const commit: Parser<string> = (given) =>
+  /^[0-9a-f]{7,40}$/.test(given) ? { value: given } : { problem: 'must be 7 to 40 hexadecimal digits of a commit' }
 
 function readRetry(read: SettingsReader['read'], kind: string, standard: RetryConfig): RetryConfig {
   return Object.freeze({
@@ -205,6 +230,16 @@ function contradictions(config: Config): readonly ConfigFault[] {
       name: 'PUBLIC_ORIGIN',
       problem: 'must be the https:// origin that people use when NODE_ENV is "production": cookies and live links are bound to it',
     })
+  }
+  const { token, port: opsPort } = config.operations
+  if (config.environment === 'production' && token === undefined && opsPort === undefined) {
+    faults.push({
+      name: 'OPS_TOKEN',
+      problem: 'or OPS_PORT must be set when NODE_ENV is "production": /metrics and /health/detailed are for operators only',
+    })
+  }
+  if (opsPort !== undefined && opsPort !== 0 && opsPort === config.port) {
+    faults.push({ name: 'OPS_PORT', problem: `must not be PORT (${config.port}): it is a port of its own` })
   }
   if (brand === 'govuk' && !isGovUk(publicOrigin)) {
     faults.push({

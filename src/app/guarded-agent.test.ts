@@ -9,7 +9,7 @@ import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { createTurnWorld } from '../testing/turn-world.ts'
 import { readConfig } from './config.ts'
-import { agentPresence, guardAgent } from './guarded-agent.ts'
+import { agentPresence, createAgentBudget, guardAgent } from './guarded-agent.ts'
 
 const random = seededRandom(6)
 const bytes = (count: number): Uint8Array => random.bytes(count)
@@ -22,6 +22,7 @@ const question = (): Question => ({
   text: 'How do I renew?',
   history: [],
   deadlineMs: 120_000,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 })
 
 const SETTINGS = {
@@ -45,7 +46,7 @@ async function createWorld() {
   const events = createRecordedEvents()
   const resilience = createResilience({ clock, events, health: {} })
   const { health, breakers } = resilience
-  const guarded = guardAgent(agent, readConfig(SETTINGS).agent, { chance: () => 0.5, resilience, events })
+  const guarded = guardAgent(agent, readConfig(SETTINGS).agent, { chance: () => 0.5, resilience, events, budget: createAgentBudget(clock) })
   health.registerHealthCheck('sqlite', () => undefined)
   health.registerHealthCheck('websocket', () => undefined)
   health.registerHealthCheck('aiAgent', (signal) => guarded.ping(signal))
@@ -88,9 +89,9 @@ test('[O34] what the breaker does is an event with its name', async () => {
   expect(await ask()).toBe('finished')
   const service = 'ai-agent'
   expect(events.of('breakerChanged')).toEqual([
-    { service, to: 'open', openMs: 5_000 },
-    { service, to: 'half-open', openMs: undefined },
-    { service, to: 'closed', openMs: undefined },
+    { service, from: 'closed', to: 'open', openMs: 5_000 },
+    { service, from: 'open', to: 'half-open', openMs: undefined },
+    { service, from: 'half-open', to: 'closed', openMs: undefined },
   ])
   expect(events.of('breakerCalled').map(({ outcome }) => outcome)).toEqual([
     'success',

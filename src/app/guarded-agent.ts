@@ -4,8 +4,8 @@
 import type { Agent } from '../agent/agent.ts'
 import { createResilientAgent } from '../agent/resilient-agent.ts'
 import type { Resilience } from '../plugins/resilience.ts'
-import type { Chance } from '../resilience/clock.ts'
-import { createRetryBudget } from '../resilience/retry-budget.ts'
+import type { Chance, Clock } from '../resilience/clock.ts'
+import { createRetryBudget, type RetryBudget } from '../resilience/retry-budget.ts'
 import type { AgentPresence } from '../turns/agent-room.ts'
 import type { Events } from '../telemetry/events.ts'
 import type { Config } from './config.ts'
@@ -14,14 +14,18 @@ export interface GuardParts {
   readonly chance: Chance
   readonly resilience: Pick<Resilience, 'clock' | 'breakers' | 'follow'>
   readonly events: Events
+  readonly budget: RetryBudget
 }
+
+/** The agent's share of retries (`RetryBudget`): one for all questions of the process. */
+export const createAgentBudget = (clock: Clock): RetryBudget => createRetryBudget({ service: SERVICE }, clock)
 
 /** The breaker's name in settings, log and `/health/detailed`. */
 const SERVICE = 'ai-agent'
 
 /** `agent` under the settings' retry and breaker. */
 export function guardAgent(agent: Agent, settings: Config['agent'], parts: GuardParts): Agent {
-  const { chance, events } = parts
+  const { chance, events, budget } = parts
   const { clock, breakers, follow } = parts.resilience
   const { errorThreshold, volumeThreshold, resetTimeoutMs, resetTimeoutMaxMs } = settings.breaker
   const { attempts, baseDelayMs, maxDelayMs } = settings.retry
@@ -39,7 +43,7 @@ export function guardAgent(agent: Agent, settings: Config['agent'], parts: Guard
     clock,
     chance,
     breaker,
-    budget: createRetryBudget({ service: SERVICE }, clock),
+    budget,
     events,
     retry: { attempts, backoff: { baseMs: baseDelayMs, capMs: maxDelayMs } },
     firstTextTimeoutMs: settings.firstTokenTimeoutMs,

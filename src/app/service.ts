@@ -14,30 +14,32 @@ import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.t
 import { createListener, serverOptions } from '../gateway/listener.ts'
 import { fallbackText, loadGuidance } from '../guidance/guidance.ts'
 import type { HealthOptions } from '../operations/health.ts'
-import { healthRoutes } from '../plugins/health-routes.ts'
 import { resilience } from '../plugins/resilience.ts'
+import type { Clock } from '../resilience/clock.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
 import { hysteresisOf, type ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
-import { createEventsLog } from '../telemetry/events-log.ts'
 import type { Events } from '../telemetry/events.ts'
-import { createIdHash } from '../telemetry/id-hash.ts'
-import { createLog } from '../telemetry/log.ts'
 import { awayReason, type AgentPresence } from '../turns/agent-room.ts'
-import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
+import { createTurnRunner, type TurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { FallbackText } from '../turns/turn-state.ts'
 import type { Config } from './config.ts'
-import { agentPresence, guardAgent } from './guarded-agent.ts'
+import { tellDependencies } from './dependencies.ts'
+import { agentPresence, createAgentBudget, guardAgent } from './guarded-agent.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
+import { openOperations } from './operations.ts'
+import { createTelemetry } from './service-telemetry.ts'
 import { StartError, systemCode } from './start-error.ts'
 
 export interface Service extends AsyncDisposable {
   /** Where it listens, without a slash at the end. */
   readonly url: string
+  /** Where operators look, when that is a port of its own. */
+  readonly opsUrl: string | undefined
   /** What it runs on, for the person who started it. */
   readonly facts: { readonly store: string; readonly agent: string; readonly level: ServiceLevel }
   readonly events: Events
@@ -71,64 +73,79 @@ export async function startService(config: Config, ports: Ports, version: string
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const guidance = await loadGuidance(config.guidanceDir)
   const pages = { assets: loadAssets(), helpPages: guidance.pages }
-  const said = createEvents(config, ports, { secret, version })
+  const { events: said, metrics, traceOf } = createTelemetry(config, ports, { secret, version })
   const server = await createResilientServer(config, ports, said)
   const { health } = server.resilience
+  tellDependencies(health, said)
   await using opened = new AsyncDisposableStack()
+  // Last to go: operators see what stopping does for as long as it takes.
+  const own: { server?: Server | undefined } = {}
+  opened.defer(async () => own.server?.stop({ timeout: 0 }))
   const profile = opened.use(await openProfile(config, ports, said))
   const events = withPokes(said, health)
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
-  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events }))
+  const budget = createAgentBudget(clock)
+  const agent = opened.use(
+    guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events, budget }),
+  )
   const presence = (): AgentPresence => agentPresence(server.resilience)
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
-  const parts = { log, agent, events, agentPresence: presence, fallbackText: fallback }
+  const parts = { log, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
   const isAway = (): boolean => awayReason(presence()) !== undefined
   await registerGateway(server, config, { ports, log, events, secret, pages, service: () => profile.current, isAway })
-  await server.register({
-    plugin: healthRoutes,
-    options: { phase: () => state.phase, isReadyWhenOffline: config.isReadyWhenOffline },
+  const operations = await openOperations(server, config, {
+    clock,
+    events,
+    metrics,
+    log,
+    phase: () => state.phase,
+    version,
+    running: () => runner.running,
+    agentBudget: budget,
   })
+  own.server = operations.own
+  opened.use(operations.meter)
   registerChecks(health, { log, agent, link: (signal) => ports.checkLink(placeOf(server, config), signal) })
   // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
+  const opsUrl = own.server === undefined ? undefined : await listen(own.server, { host: config.host, port: config.operations.port ?? 0 })
   const url = await listen(server, config)
   runner.run()
+  operations.meter.start()
   state.phase = 'running'
 
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
   events.serviceStarted({ url, ...facts, version })
-  const resources = opened.move()
+  const stop = stopOnce({ clock, events, runner, resources: opened.move(), limitMs: config.drainMs, state })
+  return { url, opsUrl, facts, events, broken: broken.promise, stop, [Symbol.asyncDispose]: stop }
+}
+
+interface Stopping {
+  readonly clock: Clock
+  readonly events: Events
+  readonly runner: TurnRunner
+  readonly resources: AsyncDisposableStack
+  readonly limitMs: number
+  readonly state: { phase: Phase }
+}
+
+/** Drains and closes; however often it is called, once. */
+function stopOnce({ clock, events, runner, resources, limitMs, state }: Stopping): () => Promise<void> {
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     const since = clock.monotonic()
     state.phase = 'draining'
-    events.drainStarted({ running: runner.running, limitMs: config.drainMs })
+    events.drainStarted({ running: runner.running, limitMs })
     // The server goes on meanwhile, so whoever watches a running answer sees its end; only then are their links told to move.
-    await runner.drain(config.drainMs)
+    const left = await runner.drain(limitMs)
+    events.drainEnded({ result: left === 0 ? 'clean' : 'forced', tookMs: clock.monotonic() - since })
     await resources.disposeAsync()
     events.serviceStopped({ tookMs: clock.monotonic() - since })
   }
-  const stopOnce = (): Promise<void> => (stopped ??= stop())
-  return { url, facts, events, broken: broken.promise, stop: stopOnce, [Symbol.asyncDispose]: stopOnce }
+  return () => (stopped ??= stop())
 }
 
-function createEvents(config: Config, ports: Ports, { secret, version }: { readonly secret: string; readonly version: string }): Events {
-  const log = createLog({
-    level: config.logLevel,
-    form: config.environment === 'development' ? 'console' : 'json',
-    version,
-    environment: config.environment,
-    now: () => ports.clock.now(),
-    write: ports.writeLine,
-  })
-  return createEventsLog(
-    log,
-    createIdHash(secret, () => ports.clock.now()),
-  )
-}
-
-/** What the pages say of the service: what the team's file says now, or nothing but its name. */
 async function openProfile({ serviceFile: path, serviceName: name }: Config, { clock }: Ports, events: Events): Promise<ProfileFile> {
   if (path === undefined) return { current: plainProfile(name), [Symbol.dispose]: () => undefined }
   const told = { onTaken: () => events.profileTaken(), onRefused: (cause: Error) => events.profileRefused(cause) }
@@ -195,7 +212,7 @@ const placeOf = ({ info }: Server, { publicOrigin }: Config): LinkPlace => ({ ur
 function runnerOptions(
   config: Config,
   { clock, chance, digest, randomBytes }: Ports,
-  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'agentPresence' | 'fallbackText'>,
+  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'agentPresence' | 'fallbackText' | 'traceOf'>,
 ): TurnRunnerOptions {
   const settings: TurnSettings = {
     ...DEFAULT_TURN_SETTINGS,
@@ -255,7 +272,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
 }
 
 /** Where the server listens then. */
-async function listen(server: Server, { host, port }: Config): Promise<string> {
+async function listen(server: Server, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
   try {
     await server.start()
   } catch (cause) {

@@ -206,6 +206,7 @@ function putAction(element: HTMLElement, { action }: ShownItem): void {
   }
   const form = template(`${action.name}-template`)
   findIn(form, 'input[name=inReplyTo]', HTMLInputElement).value = action.messageId
+  if (action.name === 'ask-again') findIn(form, 'input[name=question]', HTMLInputElement).value = action.text
   const button = findIn(form, 'button')
   const about = findIn(button, '[data-about]')
   setText(about, action.about)

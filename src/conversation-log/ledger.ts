@@ -5,7 +5,7 @@
  * the sums no longer agree, and the difference is how many are missing.
  */
 import type { TurnEndedBody } from '../conversation/entry.ts'
-import type { QuestionEnd, QuestionTally } from './conversation-log.ts'
+import { missingIn, type QuestionEnd, type QuestionTally } from './conversation-log.ts'
 
 export interface Ledger {
   readonly accepted: number
@@ -43,10 +43,6 @@ export function endOf({ outcome, attempt }: Pick<TurnEndedBody, 'outcome' | 'att
       return outcome
   }
 }
-
-/** How many accepted questions have neither an end nor a place among those that wait; below zero, more ended than were accepted. */
-export const missingIn = ({ accepted, ended, waiting }: Pick<QuestionTally, 'accepted' | 'ended' | 'waiting'>): number =>
-  accepted - waiting - Object.values(ended).reduce((sum, count) => sum + count, 0)
 
 /** Compares the ledger with what there is. `ledger` is the same one unless more is missing than ever before. */
 export function audit(before: Ledger, open: OpenQuestions, now: number): { readonly ledger: Ledger; readonly tally: QuestionTally } {

@@ -6,7 +6,7 @@
  */
 import type { RandomBytes } from '../conversation/ids.ts'
 import type { Clock } from '../resilience/clock.ts'
-import type { ConversationLog, StoreProfile } from './conversation-log.ts'
+import type { Backlog, ConversationLog, StoreProfile } from './conversation-log.ts'
 import type { Doorbells, Rings } from './doorbells.ts'
 
 /** What every adapter needs from outside. */
@@ -24,7 +24,7 @@ export interface SyncPorts {
   readonly random: RandomBytes
 }
 
-type Commands = Omit<ConversationLog, 'profile' | 'onAppend' | 'onWork' | typeof Symbol.asyncDispose>
+type Commands = Omit<ConversationLog, 'profile' | 'backlog' | 'onAppend' | 'onWork' | typeof Symbol.asyncDispose>
 export type CommandName = keyof Commands
 
 /** Each command of `ConversationLog`, answered at once. Every method either does all it says or throws and has done nothing. */
@@ -57,8 +57,9 @@ export function portOf(options: {
   readonly submit: Submit
   readonly doorbells: Doorbells
   readonly close: () => Promise<void>
+  readonly backlog?: () => Backlog
 }): ConversationLog {
-  const { profile, submit, doorbells, close } = options
+  const { profile, submit, doorbells, close, backlog } = options
   const call =
     <Name extends CommandName>(name: Name) =>
     async (...args: Parameters<SyncLog[Name]>): Promise<ResultOf<Name>> => {
@@ -69,6 +70,7 @@ export function portOf(options: {
     }
   return {
     profile,
+    ...(backlog === undefined ? {} : { backlog }),
     createSession: call('createSession'),
     findSession: call('findSession'),
     listSessions: call('listSessions'),

@@ -111,7 +111,14 @@ describe('asking', () => {
     expect({ status, body }).toEqual({ status: 200, body: { status: 'sent', message } })
     expect((await gateway.claim()).session).toBe(session)
     expect(gateway.events.of('questionAccepted')).toEqual([
-      { session, turn: expect.stringMatching(/^[0-9a-f]{24}$/), transport: 'api', duplicate: false, tookMs: 0 },
+      {
+        session,
+        turn: expect.stringMatching(/^[0-9a-f]{24}$/),
+        transport: 'api',
+        duplicate: false,
+        tookMs: 0,
+        from: { traceId: expect.any(String), spanId: expect.any(String), requestId: expect.any(String) },
+      },
     ])
   })
   test('[H9] without an id gives the question one', async () => {

@@ -149,6 +149,7 @@ const postMessage =
       typed: content,
       inReplyTo: metadata?.inReplyTo,
       transport: 'api',
+      from: context.traceOf(request),
     })
     const isAway = context.isAgentAway()
     if (isAway) {

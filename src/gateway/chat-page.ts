@@ -23,6 +23,8 @@ export interface ChatPageOptions {
   readonly problem?: QuestionProblem
   /** Said above the box; not an error. */
   readonly notice?: string
+  /** Loads again by itself while a question waits, because the person asked for it. */
+  readonly refreshes?: boolean
   /** Items before this place in the log, instead of the latest. */
   readonly before?: number
 }
@@ -33,6 +35,12 @@ export const conversationPath = (session: string): string => `/conversations/${s
 export const answerPath = (session: string, messageId: MessageId): string =>
   `${conversationPath(session)}?wait=${messageId}#${questionKey(messageId)}`
 
+/** Where the answer is shown as it is written. */
+export const writtenPath = (session: string, messageId: MessageId): string => `${conversationPath(session)}/answers/${messageId}`
+
+const REFRESH_SECONDS = 10
+
+/** The ways to the answer of a question that waits. */
 /** When the conversation closes. Every page about one says it. */
 export const keptUntilLine = ({ context }: PageShell, { expiresAt }: Session): string =>
   fill(ENGLISH.chat.keptUntil, { time: formatTime(expiresAt, context.clock.now(), ENGLISH.item) })
@@ -77,6 +85,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         latestHref: window.end < items.length ? base : undefined,
         running: running?.kind === 'question' ? running : undefined,
         check: waiting?.kind === 'question' ? checkOf(session.id, waiting) : undefined,
+        refreshSeconds: options.refreshes === true && waiting !== undefined ? REFRESH_SECONDS : undefined,
         connection: context.doAnswersWait() ? ENGLISH.live.limited : undefined,
         error: options.problem === undefined ? undefined : ENGLISH.live.problems[options.problem],
         notice: options.notice,
@@ -99,8 +108,10 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
 }
 
 /** How to look for the answer to a question that has none yet. */
-const checkOf = (session: string, { messageId, status }: QuestionItem): { readonly href: string; readonly text: string } => ({
+const checkOf = (session: string, { messageId, status }: QuestionItem) => ({
   href: answerPath(session, messageId),
+  asWrittenHref: writtenPath(session, messageId),
+  refreshHref: `${conversationPath(session)}?refresh=on#${questionKey(messageId)}`,
   text: status === 'queued' ? ENGLISH.chat.waitingForAssistant : ENGLISH.chat.working,
 })
 
@@ -139,7 +150,7 @@ const blankView = (kind: ItemView['kind']) => ({
   links: [],
   text: '',
 })
-const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', label: '', about: '' })
+const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', text: '', label: '', about: '' })
 
 /** What the page's `<template>` elements hold. */
 const BLANK = {

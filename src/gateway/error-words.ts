@@ -24,8 +24,9 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   OVERLOADED: 'The service is busy. Try again later.',
 }
 
-/** Our own API never waits for a part that can be refused like this; the routes of a team that registers the plugins may. */
+/** The API never answers these: the first is for the pages of operators, the rest for the routes of a team that registers the plugins. */
 const REFUSALS: Readonly<Record<string, string>> = {
+  UNAUTHORIZED: 'This is for the people who run the service.',
   BULKHEAD_FULL: 'The service is busy. Try again later.',
   CIRCUIT_BREAKER_OPEN: 'A part of the service does not work at the moment and is left alone for a while. Try again later.',
   TIMEOUT: 'A part of the service took too long to answer. Try again later.',
@@ -33,6 +34,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 
 const TITLES: Readonly<Record<number, string>> = {
   400: 'There is a problem with what was sent',
+  401: 'Not for everybody',
   403: 'Send the form again',
   404: 'Page not found',
   405: 'Page not found',

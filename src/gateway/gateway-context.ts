@@ -9,7 +9,7 @@ import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
 import type { LEVELS } from '../protocol/protocol.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { ServiceProfile } from '../service-profile/service-profile.ts'
-import type { Events } from '../telemetry/events.ts'
+import type { Events, RequestTrace } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import type { Assets } from './assets.ts'
@@ -88,6 +88,8 @@ export interface GatewayContext extends GatewayOptions {
   readonly blocks: AnswerBlocks
   /** The value of the hidden field `FORM_FIELDS.csrf`; every form post is checked for it before its handler runs. */
   csrfTokenOf(request: Request): string
+  /** Which trace the request belongs to, and its id in the log. */
+  traceOf(request: Request): RequestTrace
   /** The nonce of this response's Content-Security-Policy, for `<script nonce>`. */
   nonceOf(request: Request): string
   /** The address that limits count, without a port. */

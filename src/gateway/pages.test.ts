@@ -169,9 +169,9 @@ describe('what can be done', () => {
     await using gateway = await createPages()
     const { visitor, path, page } = await begin(gateway)
     await send(visitor, page, path, 'Again?')
-    await gateway.answer('Half', 'interrupted')
+    await gateway.answer('Half', 'stopped')
     const { payload } = await visitor.request('GET', path)
-    expect(text(payload)).toContain('This answer was cut off and is not complete.')
+    expect(text(payload)).toContain('You stopped this answer. It may not be complete.')
     const form = fields(payload, '/ask-again')
     expect((await post(visitor, `${path}/ask-again`, form)).statusCode).toBe(303)
     expect((await post(visitor, `${path}/ask-again`, form)).statusCode).toBe(303)
@@ -180,6 +180,19 @@ describe('what can be done', () => {
     const asked = messages.filter(({ role }) => role === 'user')
     expect(asked.map(({ content }) => content)).toEqual(['Again?', 'Again?'])
     expect(asked[1]?.metadata.inReplyTo).toBe(form['inReplyTo'])
+  })
+
+  test('[W42] the rest of an answer that was cut off is asked for by a new question that says so, and what was shown stays', async () => {
+    await using gateway = await createPages()
+    const { visitor, path, page } = await begin(gateway)
+    await send(visitor, page, path, 'How deep is the Thames?')
+    await gateway.answer('Quite d', 'interrupted')
+    const { payload } = await visitor.request('GET', path)
+    expect(text(payload)).toContain('This answer was cut off and is not complete. Get the rest of the answer : How deep is the Thames?')
+    await post(visitor, `${path}/ask-again`, fields(payload, '/ask-again'))
+    await gateway.answer('eep.')
+    const shown = await visitor.request('GET', path)
+    expect(text(shown.payload)).toMatch(/Quite d .*You at 9:00am Give me the rest of your answer to: How deep is the Thames\? .*eep\./)
   })
 
   test('[W10] deleting asks first and then removes the conversation from the list', async () => {

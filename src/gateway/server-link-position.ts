@@ -89,7 +89,7 @@ export function show(link: Positioning | Live, result: FoldResult, ctx: LinkCont
         pings,
         pingAt,
       }
-      return [live, [...welcome(live, how), { type: 'show', head, items, earlier }]]
+      return [live, [...welcome(live, how, 0), { type: 'show', head, items, earlier }]]
     }
   }
 }
@@ -115,10 +115,12 @@ function goLive(link: Positioning, position: ReadOutcome & { readonly type: 'ent
     pingAt: ctx.now + PING_INTERVAL_MS,
   }
   const deliver: readonly LinkEffect[] = entries.length > 0 ? [{ type: 'deliver', entries }] : NONE
-  return [live, [...welcome(live, 'resumed'), ...deliver]]
+  const [first] = entries
+  const missed = first === undefined ? 0 : (head?.seq ?? 0) - first.seq + 1
+  return [live, [...welcome(live, 'resumed', missed), ...deliver]]
 }
 
-function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork'): readonly LinkEffect[] {
+function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork', missed: number): readonly LinkEffect[] {
   const { session, logId, durability, lastNumber, level } = link.opened
   const frame: ServerFrame = {
     type: 'welcome',
@@ -134,5 +136,5 @@ function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork'): readonly Lin
     reconnect: { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS },
     level,
   }
-  return [{ type: 'report', fact: { type: 'positioned', how } }, send(frame)]
+  return [{ type: 'report', fact: { type: 'positioned', how, missed } }, send(frame)]
 }

@@ -35,6 +35,7 @@ export const itemWordsSchema = v.object({
   cancel: v.string(),
   askAgain: v.string(),
   getRest: v.string(),
+  restOf: v.string(),
   askAgainAbout: v.string(),
   cancelAbout: v.string(),
   fallbackHeading: v.string(),

@@ -6,6 +6,7 @@
 import { ChatServiceError } from '../chat-service-error.ts'
 import type { TurnBody } from '../conversation/entry.ts'
 import type { TurnId } from '../conversation/ids.ts'
+import { formatTraceparent, type Trace } from '../conversation/trace.ts'
 import { STOP_LOOK_MS } from '../conversation/limits.ts'
 import type { Claim, ConversationLog } from '../conversation-log/conversation-log.ts'
 import { LogError } from '../conversation-log/log-error.ts'
@@ -32,8 +33,13 @@ export interface TurnPorts {
   readonly agentPresence: () => AgentPresence
   readonly fallbackText: FallbackText
   readonly events: Events
+  /** The question's trace, and the attempt's step of it: the same whichever process asks. */
+  readonly traceOf: (turn: TurnId, attempt: number) => Trace
   readonly settings: TurnSettings
 }
+
+/** An answer that says nothing for so long has stalled, whether or not the turn waits on. */
+const STALL_MS = 15_000
 
 /** What a driver needs of the runner that it belongs to. */
 export interface DriverPorts extends TurnPorts {
@@ -69,7 +75,13 @@ export class TurnDriver {
   readonly #follower: TurnFollower
   readonly #resolveDone: () => void
   readonly #stopListening: () => void
+  /** How old the question was when it was claimed; from then on its age is measured on the monotonic clock. */
+  readonly #waitedMs: number
+  readonly #claimedAt: number
   #turn: Turn
+  #attempt = 0
+  /** The answer as this process has shown it, monotonic; `undefined` before its first text and after its end. */
+  #shown: { readonly since: number; readonly lastAt: number } | undefined
   #isOver = false
   #agentCall: AgentCall | undefined
   #cancelTick: (() => void) | undefined
@@ -83,6 +95,8 @@ export class TurnDriver {
     this.#ports = ports
     this.#claim = claim
     this.#follower = createTurnFollower(ports.log, claim)
+    this.#waitedMs = Math.max(0, ports.clock.now() - claim.askedAt)
+    this.#claimedAt = ports.clock.monotonic()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.done = promise
     this.#resolveDone = resolve
@@ -126,6 +140,7 @@ export class TurnDriver {
   /** Stops at once, as if the process had died: the lease frees the turn. */
   abandon(): void {
     this.#end()
+    this.#leave()
     this.#resolveDone()
   }
 
@@ -146,6 +161,7 @@ export class TurnDriver {
     if (isDone) this.#end()
     let last: Promise<void> | undefined
     for (const effect of effects) last = this.#perform(effect) ?? last
+    if (isDone) this.#leave()
     if (!isDone) this.#arm()
     // The last thing a turn may do is to give itself back; whoever waits for the turn waits for that too.
     else void (last ?? Promise.resolve()).then(this.#resolveDone)
@@ -288,6 +304,7 @@ export class TurnDriver {
   #heard(call: AgentCall, event: AgentEvent): void {
     switch (event.type) {
       case 'text':
+        this.#saidMore()
         return this.#dispatch({ type: 'agent-text', text: event.text, persona: event.persona })
       case 'usage': {
         const { inputTokens, outputTokens } = event
@@ -306,7 +323,8 @@ export class TurnDriver {
     const { session, visitor, turnId } = this.#claim
     const asked = askedQuestion(this.#follower.current)
     if (asked === undefined) throw new LogError('corrupt', 'T1: a turn was started that has no question')
-    return { session, visitor, turnId, ...asked, attempt, history: historyBefore(this.#follower.current), deadlineMs }
+    const traceparent = formatTraceparent(this.#ports.traceOf(turnId, attempt))
+    return { session, visitor, turnId, ...asked, attempt, history: historyBefore(this.#follower.current), deadlineMs, traceparent }
   }
 
   #cancelSlow(reason: TimeoutError | undefined): void {
@@ -322,23 +340,51 @@ export class TurnDriver {
     call.aborter.abort(reason)
   }
 
+  // ── what is told of it ─────────────────────────────────────────────────────
+
   #report(fact: TurnFact): void {
     const { events, clock } = this.#ports
-    const { session, turnId: turn, askedAt } = this.#claim
-    const tookMs = Math.max(0, clock.now() - askedAt)
+    const { session, turnId: turn } = this.#claim
+    const now = clock.monotonic()
+    const tookMs = this.#waitedMs + now - this.#claimedAt
     switch (fact.type) {
       case 'started':
+        this.#attempt = fact.attempt
         return events.turnStarted({ session, turn, attempt: fact.attempt })
       case 'told':
         return events.helpGiven({ session, turn, reason: fact.reason, tookMs })
       case 'first-text':
+        this.#shown = { since: now, lastAt: now }
         this.#ports.heard({ type: 'spoke' })
         return events.turnFirstText({ turn, tookMs })
-      case 'ended':
-        return events.turnEnded({ session, turn, outcome: fact.outcome, reason: fact.reason, tookMs })
+      case 'ended': {
+        const { outcome, reason } = fact
+        const shown = this.#shown
+        if (reason === 'idle-timeout' && shown !== undefined) events.turnStalled({ turn, gapMs: now - shown.lastAt })
+        this.#shown = undefined
+        const answeredMs = shown === undefined ? undefined : now - shown.since
+        return events.turnEnded({ session, turn, outcome, reason, attempt: this.#attempt, tookMs, answeredMs })
+      }
       case 'fenced':
         return events.turnFenced(turn)
     }
+  }
+
+  /** The answer goes on. */
+  #saidMore(): void {
+    const shown = this.#shown
+    if (shown === undefined) return
+    const now = this.#ports.clock.monotonic()
+    if (now - shown.lastAt >= STALL_MS) this.#ports.events.turnStalled({ turn: this.turnId, gapMs: now - shown.lastAt })
+    this.#shown = { ...shown, lastAt: now }
+  }
+
+  /** The turn is over for this process. An answer that has not ended is somebody else's to go on with. */
+  #leave(): void {
+    const shown = this.#shown
+    this.#shown = undefined
+    if (shown === undefined) return
+    this.#ports.events.answerLeft({ turn: this.turnId, answeredMs: this.#ports.clock.monotonic() - shown.since })
   }
 }
 

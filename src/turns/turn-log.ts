@@ -87,11 +87,19 @@ export function askedQuestion({ conversation, turnId }: TurnLog): AskedQuestion 
   return question === undefined ? undefined : { messageId: question.messageId, text: question.text }
 }
 
-/** The complete exchanges before the turn's question, oldest first, at most the last `HISTORY_ITEMS_MAX`. */
+/**
+ * The complete exchanges before the turn's question, and the one that it goes on from as far as that was shown, oldest first, at most the
+ * last `HISTORY_ITEMS_MAX`.
+ */
 export function historyBefore({ conversation, turnId }: TurnLog): readonly HistoryItem[] {
-  const before = questionOfTurn(conversation, turnId)?.seq ?? 0
+  const question = questionOfTurn(conversation, turnId)
+  const before = question?.seq ?? 0
   const answers = new Map<TurnId, AnswerItem>()
-  for (const item of conversation.items) if (item.kind === 'answer' && item.status === 'complete') answers.set(item.turnId, item)
+  for (const item of conversation.items) {
+    if (item.kind !== 'answer') continue
+    const isCutOff = item.inReplyTo === question?.inReplyTo && item.status !== 'streaming' && item.text !== ''
+    if (item.status === 'complete' || isCutOff) answers.set(item.turnId, item)
+  }
   return conversation.items
     .flatMap((item): (readonly HistoryItem[])[] => {
       if (item.kind !== 'question' || item.seq >= before) return []

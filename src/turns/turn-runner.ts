@@ -21,9 +21,10 @@ export interface TurnRunner extends AsyncDisposable {
   run(): void
   /**
    * Claims nothing more, gives back what has not started, lets running answers go on for `limitMs` and then gives those back too,
-   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later.
+   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later, with how
+   * many were still running when the time was up.
    */
-  drain(limitMs: number): Promise<void>
+  drain(limitMs: number): Promise<number>
   /** Turns that are being driven. */
   readonly running: number
 }
@@ -34,19 +35,21 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
   const bell = createBell(options.clock)
   const crew = new TurnCrew({ ...options, onRoom: () => bell.ring() })
   let loops: Promise<unknown> | undefined
-  let drained: Promise<void> | undefined
+  let drained: Promise<number> | undefined
 
   const isQuiet = async (): Promise<void> => {
     await loops
     await crew.ended()
   }
-  const stop = async (limitMs: number): Promise<void> => {
+  const stop = async (limitMs: number): Promise<number> => {
     stopping.abort()
     crew.drain()
     if (limitMs > 0) await within(options.clock, limitMs, isQuiet())
+    const left = crew.size
     crew.handOver()
     await within(options.clock, HAND_OVER_MAX_MS, isQuiet())
     crew.abandon()
+    return left
   }
 
   return {
@@ -60,9 +63,9 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
       drained ??= stop(limitMs)
       return drained
     },
-    [Symbol.asyncDispose]() {
+    async [Symbol.asyncDispose]() {
       drained ??= stop(0)
-      return drained
+      await drained
     },
     get running() {
       return crew.size

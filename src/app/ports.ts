@@ -18,6 +18,7 @@ import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { openSqliteLog, type SqliteLogPorts } from '../conversation-log/sqlite-log.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import { realDisk, type LogDisk } from '../telemetry/log-files.ts'
+import type { Events } from '../telemetry/events.ts'
 import type { LineWriter } from '../telemetry/log.ts'
 import type { Config } from './config.ts'
 import { storeFileIn } from './data-folder.ts'
@@ -46,7 +47,9 @@ export interface Ports {
   readonly checkLink: (place: LinkPlace, signal: AbortSignal) => Promise<void>
 }
 
-type AgentPorts = Pick<Ports, 'clock' | 'randomBytes'>
+export interface AgentPorts extends Pick<Ports, 'clock' | 'randomBytes'> {
+  readonly events: Pick<Events, 'agentStrayed'>
+}
 
 /** What one timer of the platform can wait for, in milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -69,11 +72,11 @@ export const createPorts = (): Ports => ({
   createAgent,
 })
 
-function createAgent({ agent: { protocol, url, model = '', apiKey } }: Config, { clock, randomBytes: random }: AgentPorts): Agent {
+function createAgent({ agent: { protocol, url, model = '', apiKey } }: Config, { clock, randomBytes: random, events }: AgentPorts): Agent {
   const send = createNodeAgentHttp({ http: httpRequest, https: httpsRequest })
   switch (protocol) {
     case 'messages':
-      return new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket) })
+      return new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket), onStray: events.agentStrayed })
     case 'openai':
       return new OpenAiAgent({ url, model, apiKey, clock, send })
     case 'ag-ui':

@@ -86,7 +86,7 @@ export async function startService(config: Config, ports: Ports, version: string
   const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
   const budget = createAgentBudget(clock)
   const agent = opened.use(
-    guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events, budget }),
+    guardAgent(ports.createAgent(config, { ...ports, events }), config.agent, { ...ports, resilience: server.resilience, events, budget }),
   )
   const presence = (): AgentPresence => agentPresence(server.resilience)
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)

@@ -15,10 +15,12 @@ import { OpenAiAgent } from '../agent/openai-agent.ts'
 import { WebSocketAgent } from '../agent/websocket-agent.ts'
 import { createWsAgentSockets } from '../agent/ws-agent-socket.ts'
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
-import { openSqliteLog, type SqliteLogPorts } from '../conversation-log/sqlite-log.ts'
+import { openRedisLog } from '../conversation-log/redis-log.ts'
+import { openSqliteLog } from '../conversation-log/sqlite-log.ts'
+import type { LogPorts } from '../conversation-log/sync-log.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
-import { realDisk, type LogDisk } from '../telemetry/log-files.ts'
 import type { Events } from '../telemetry/events.ts'
+import { realDisk, type LogDisk } from '../telemetry/log-files.ts'
 import type { LineWriter } from '../telemetry/log.ts'
 import type { Config } from './config.ts'
 import { storeFileIn } from './data-folder.ts'
@@ -40,16 +42,15 @@ export interface Ports {
   /** Whether the platform's own metrics are collected, which needs timers for as long as the process lives. */
   readonly measuresRuntime: boolean
   /** Opens the store that the settings name. `onFatal` is called once when it can no longer be trusted. */
-  readonly openLog: (config: Config, ports: SqliteLogPorts, onFatal: (cause: unknown) => void) => Promise<ConversationLog>
+  readonly openLog: (config: Config, ports: OpenLogPorts, onFatal: (cause: unknown) => void) => Promise<ConversationLog>
   /** Connects to nothing yet: the agent that the settings name. */
   readonly createAgent: (config: Config, ports: AgentPorts) => Agent
   /** Shows that the live link takes a connection and answers a ping; rejects when it does not. */
   readonly checkLink: (place: LinkPlace, signal: AbortSignal) => Promise<void>
 }
 
-export interface AgentPorts extends Pick<Ports, 'clock' | 'randomBytes'> {
-  readonly events: Pick<Events, 'agentStrayed'>
-}
+type OpenLogPorts = LogPorts & { readonly chance: Chance; readonly events: Events }
+type AgentPorts = Pick<Ports, 'clock' | 'randomBytes'> & { readonly events: Pick<Events, 'agentStrayed'> }
 
 /** What one timer of the platform can wait for, in milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -68,7 +69,10 @@ export const createPorts = (): Ports => ({
   hostName: os.hostname(),
   measuresRuntime: true,
   checkLink,
-  openLog: ({ dataDir }, ports, onFatal) => openSqliteLog({ file: storeFileIn(dataDir), onFatal }, ports),
+  openLog: ({ dataDir, redis }, ports, onFatal) =>
+    redis === undefined
+      ? openSqliteLog({ file: storeFileIn(dataDir), onFatal }, ports)
+      : openRedisLog({ ...redis, onFatal }, { ...ports, network: ports }),
   createAgent,
 })
 

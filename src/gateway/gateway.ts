@@ -7,6 +7,7 @@ import type { Plugin, Server } from '@hapi/hapi'
 import { createAdmission } from './admission.ts'
 import { createAnswerBlocks } from './answer-blocks.ts'
 import { registerApi } from './api.ts'
+import { registerCspReports } from './csp-reports.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
@@ -65,6 +66,7 @@ export const gateway: Plugin<GatewayOptions> = {
       draining: drainSignal(server),
     }
     registerApi(server, context)
+    registerCspReports(server, context)
     server.expose(
       'links',
       registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link)),

@@ -4,6 +4,9 @@ const API_PREFIX = '/api'
 /** The live link; an upgrade anywhere else is refused. */
 export const LINK_PATH = '/ws'
 
+/** Where browsers report what the content policy refused. */
+export const CSP_REPORTS_PATH = '/csp-reports'
+
 /** The path hapi gives its own route for everything that no route matches. */
 const UNMATCHED = '/{p*}'
 

@@ -86,6 +86,7 @@ export type FoldResult =
       readonly type: 'folded'
       readonly logId: LogId
       readonly head: Head | undefined
+      readonly settled: number
       readonly items: readonly Item[]
       readonly earlier: number
     }

@@ -235,8 +235,9 @@ export class SocketSession {
     const session = await log.findSession(this.#opened())
     const read = session === undefined ? 'gone' : await readConversation(log, session.id)
     if (session === undefined || read === 'gone') return { type: 'gone' }
-    const { head, items } = read.conversation
-    return { type: 'folded', logId: read.cursor?.logId ?? session.logId, head, ...snapshotWindow(items) }
+    const { conversation, cursor, settled } = read
+    const { head, items } = conversation
+    return { type: 'folded', logId: cursor?.logId ?? session.logId, head, settled, ...snapshotWindow(items) }
   }
 
   async #ask({ question }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {

@@ -41,8 +41,11 @@ export interface Resilience {
    * and live link needs a check before the server starts; the plugin starts and ends them.
    */
   readonly health: HealthChecks
-  /** Makes `component` count as failing for as long as `breaker` refuses every call. */
-  readonly follow: (breaker: Breaker, component: Component) => void
+  /**
+   * Makes `component` count as failing for as long as `breaker` refuses every call. A check that does what calls do can be named in
+   * `invitedBy`: when it has found the service working, an open breaker lets the next call find out at once.
+   */
+  readonly follow: (breaker: Breaker, component: Component, invitedBy?: string) => void
 }
 
 declare module '@hapi/hapi' {
@@ -85,7 +88,12 @@ export function createResilience({ clock, events, health: settings }: Resilience
   const health = createHealthChecks({ ...HEALTH, ...settings }, clock, onListenerFault)
   const breakers = createBreakerRegistry({ clock, onListenerFault })
   breakers.subscribe(breakerTeller(events))
-  return { clock, breakers, health, follow: (breaker, component) => followBreaker(breaker, component, { breakers, health }) }
+  return {
+    clock,
+    breakers,
+    health,
+    follow: (breaker, component, invitedBy) => followBreaker(breaker, component, { breakers, health, invitedBy }),
+  }
 }
 
 interface ResilienceParts {

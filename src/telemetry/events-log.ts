@@ -167,7 +167,8 @@ const SECURITY_ACTIONS: Readonly<Record<string, string>> = {
   VALIDATION_ERROR: 'input_validation_fail',
 }
 
-const requestEvents = (say: Say): Some<'requestFailed'> => ({
+const requestEvents = (say: Say): Some<'requestFailed' | 'contentBlocked'> => ({
+  contentBlocked: ({ kind }) => say('warn', 'csp.blocked', 'A browser refused something that a page held.', { 'event.reason': kind }),
   requestFailed: ({ method, route, status, reference, trace, cause }) => {
     const error = errorFields(cause)
     const action = SECURITY_ACTIONS[String(error['error.code'])] ?? 'request.failed'
@@ -309,13 +310,25 @@ const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dep
     })
   },
   dependencyChanged: ({ service, isUp, cause }) => {
-    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)) }
+    // Where our own check stood is no news about what it found.
+    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)), 'error.stack_trace': undefined }
     if (isUp) say('info', 'dependency.up', 'A check found that this works.', fields)
     else say('warn', 'dependency.down', 'A check found that this does not work.', fields)
   },
 })
 
-const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted' | 'queueFull'> => ({
+type StoreEvents = Some<'storeAttemptFailed' | 'storeFailed' | 'storeCommitted' | 'storeGuarantee' | 'storeSettling' | 'queueFull'>
+
+const storeEvents = (say: Say): StoreEvents => ({
+  storeAttemptFailed: ({ command, attempt, retriesLeft, delayMs, stop, cause }) =>
+    say('warn', 'store.attempt_failed', 'An attempt at a command of the conversation log failed.', {
+      'chat.command': clean(command),
+      'chat.attempt': attempt,
+      'chat.retries_left': retriesLeft,
+      'chat.delay_ms': delayMs === undefined ? undefined : Math.round(delayMs),
+      'event.reason': stop,
+      ...errorFields(cause),
+    }),
   storeFailed: ({ kind, during, cause }) =>
     say('error', 'store.failed', 'The conversation log failed.', {
       'event.reason': clean(kind),
@@ -326,6 +339,16 @@ const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted' | 'queueFu
     say('debug', 'store.committed', 'Commands were made durable.', { 'chat.count': commands, ...duration(tookMs) }),
   queueFull: ({ queue, depth }) =>
     say('error', 'queue.full', 'So much waits that more is refused.', { 'chat.queue.name': queue, 'chat.queue.depth': depth }),
+  storeGuarantee: ({ durability, weaknesses }) => {
+    const fields = { 'chat.durability': durability, 'event.reason': clean(weaknesses.join('; ')) }
+    if (weaknesses.length > 0) say('warn', 'store.guarantee', 'The store may lose what it has acknowledged.', fields)
+    else say('info', 'store.guarantee', 'The store keeps what it acknowledges.', { 'chat.durability': durability })
+  },
+  storeSettling: ({ isStalled, server, replicas, needed }) => {
+    const fields = { 'chat.server': clean(server), 'chat.replicas': replicas, 'chat.replicas_needed': needed }
+    if (isStalled) say('warn', 'store.unsettled', 'Replicas are missing: what is accepted is not settled.', fields)
+    else say('info', 'store.settling', 'All replicas are there: what is accepted is settled again.', fields)
+  },
 })
 
 const integrityEvents = (say: Say): Some<'questionsLost' | 'queueStuck' | 'queueDrained'> => ({

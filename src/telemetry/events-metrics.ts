@@ -25,6 +25,7 @@ export function createEventsMetrics(metrics: Metrics, store: StoreName): Counted
       const type = failureType(route, status)
       if (type !== undefined) metrics.count('chat_errors_total', type)
     },
+    contentBlocked: ({ kind }) => metrics.count('chat_output_blocked_total', { kind }),
     levelChanged: ({ from, to }) => {
       const series = CATALOGUE.chat_degradation_transitions_total.series.all.find((labels) => labels.from === from && labels.to === to)
       if (series !== undefined) metrics.count('chat_degradation_transitions_total', series)

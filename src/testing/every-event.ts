@@ -26,6 +26,7 @@ function sayOfProcess(events: Events): void {
   events.serviceStarted({ url: '', store: '', agent: '', level: 'full', version: '' })
   events.drainStarted({ running: 1, limitMs: 1 })
   for (const result of ['clean', 'forced'] as const) events.drainEnded({ result, tookMs: 1 })
+  for (const kind of ['image', 'script', 'form', 'style', 'request', 'frame', 'other'] as const) events.contentBlocked({ kind })
   events.serviceStopped({ tookMs: 1 })
   events.serviceCrashed(cause)
   events.profileTaken()

@@ -65,6 +65,7 @@ const TABLE: Readonly<Record<Situation, Readonly<Record<EventName, string>>>> = 
   }),
   'waiting:idle': row('-', {
     ...LEASE('fenced'),
+    reclaimed: 'opening:checking',
     'stop-requested': 'ending:writing',
     'agent-back': 'starting:writing',
     drain: 'released',

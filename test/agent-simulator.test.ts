@@ -21,7 +21,12 @@ test.each(['SIGTERM', 'SIGINT'] as const)('[M20][M21] the program answers at the
   expect((await caller.answer()).map(({ content }) => content).join('')).toContain('(/help/stop-an-answer)')
   expect(await program.kill(signal)).toEqual({ code: 0, signal: null })
   expect(await caller.closed).toBe(1001)
-  expect(program.lines).toEqual([`Agent simulator listening on ${url}`, `Break it at ${url.replace('ws:', 'http:')}`])
+  const control = url.replace('ws:', 'http:')
+  expect(program.lines).toEqual([
+    `Agent simulator listening on ${url}`,
+    `Over HTTP at ${control}v1 (openai) and ${control}ag-ui (ag-ui)`,
+    `Break it at ${control}`,
+  ])
 })
 
 test('[M13][M20] faults given as a flag are in force, and a killed agent breaks connections', async () => {

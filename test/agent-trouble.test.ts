@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import * as v from 'valibot'
 import { ApiClient, type Message } from './api-client.ts'
-import { onAction } from './processes.ts'
+import { onAction, onBreaker } from './processes.ts'
 import { startServer, startSimulator, temporaryFolder, type RunningServer, type RunningSimulator } from './server-process.ts'
 
 const SWIFT = ['--first-ms', '0', '--chunk-ms', '0']
@@ -60,7 +60,7 @@ test('[O39] refused twice, the question is answered and the person has done noth
   const { refusals, questions, finished, turns } = await statsOf(simulator)
   expect({ refusals, questions, finished }).toEqual({ refusals: 2, questions: 1, finished: 1 })
   expect(Object.values(turns)).toMatchObject([{ questions: 1, attempt: 1 }])
-  expect([lines(server, 'agent.attempt_failed'), lines(server, 'agent.failed'), lines(server, 'breaker.opened')]).toEqual([2, 0, 0])
+  expect([lines(server, 'agent.attempt_failed'), lines(server, 'agent.failed'), lines(server, 'breaker.changed')]).toEqual([2, 0, 0])
 })
 
 /** A recovery is believed when it has lasted for ten seconds. */
@@ -78,7 +78,7 @@ test.concurrent(
     const session = await person.createSession()
     await person.ask(session, 'Is anybody well there?')
     expect(await person.until(session, endOf(1))).toBe('failed')
-    await server.line(onAction('breaker.opened'))
+    await server.line(onBreaker('open'))
     expect(await person.ask(session, 'How do I keep a copy?')).toMatchObject({ status: 202, body: { status: 'queued' } })
     expect(await detailsOf(server)).toMatchObject({
       status: 'degraded',
@@ -90,8 +90,8 @@ test.concurrent(
 
     await failWith(simulator, { fault: 'normal' })
     expect(await person.until(session, endOf(2))).toBe('complete')
-    await server.line(onAction('breaker.half_opened'))
-    await server.line(onAction('breaker.closed'))
+    await server.line(onBreaker('half-open'))
+    await server.line(onBreaker('closed'))
     expect((await statsOf(simulator)).questions).toBe(1)
     expect(await detailsOf(server)).toMatchObject({ status: 'healthy', degradation: 'full', circuitBreakers: [{ state: 'closed' }] })
   },
@@ -136,7 +136,7 @@ test('[O36] when the breaker opens, open links, API, probes and log say limited,
   // Nothing happens in the conversation that is watched: only the change of the level can make it say anything.
   const told = events.next()
   await person.ask(asking, 'How do I keep a copy?')
-  await server.line(onAction('breaker.opened'))
+  await server.line(onBreaker('open'))
   const openedAt = performance.now()
   expect((await told).value).toMatchObject({ event: 'level', data: '{"level":"limited"}' })
   expect(performance.now() - openedAt).toBeLessThan(2_000)

@@ -63,16 +63,12 @@ const MAY_IMPORT: Readonly<Record<Module, readonly string[]>> = {
     'guidance/guidance.ts',
     'telemetry/events.ts',
   ],
-  operations: [
-    ...open('conversation', 'service-level'),
-    'resilience/breaker-registry.ts',
-    'conversation-log/conversation-log.ts',
-    'telemetry/events.ts',
-  ],
+  operations: [...open('conversation', 'resilience', 'service-level'), 'conversation-log/conversation-log.ts', 'telemetry/events.ts'],
   plugins: [
     ...open('conversation', 'resilience', 'service-level'),
     'gateway/error-replies.ts',
     'operations/health.ts',
+    'operations/ops-access.ts',
     'telemetry/events.ts',
   ],
   'agent-simulator': [...open('conversation', 'resilience'), 'guidance/guidance.ts'],

@@ -162,3 +162,13 @@ export const onAction =
   (action: string, field = 'event.action') =>
   (line: string): string | undefined =>
     logField(line, 'event.action') === action ? String(logField(line, field)) : undefined
+
+/** Reads lines that have all of these fields with these values. */
+export const onFields =
+  (fields: Readonly<Record<string, string>>) =>
+  (line: string): true | undefined =>
+    Object.entries(fields).every(([name, value]) => logField(line, name) === value) ? true : undefined
+
+/** Reads the lines of a circuit breaker that has come to `to`. */
+export const onBreaker = (to: 'open' | 'half-open' | 'closed'): ((line: string) => true | undefined) =>
+  onFields({ 'event.action': 'breaker.changed', 'chat.breaker.to': to })

@@ -9,6 +9,7 @@ import { mintMessageId, type RandomBytes } from '../conversation/ids.ts'
 import { SIMULATOR_STRIKES_MAX } from '../conversation/limits.ts'
 import { deliverAnswer, NORMAL_ANSWER, type AnswerPlan, type AnswerWire, type AnswerWorld } from './answer-run.ts'
 import type { Decision } from './faults.ts'
+import { garbageOf } from './garbage.ts'
 import { readMessage, writeMessage, type Incoming, type Outgoing, type Question } from './message.ts'
 
 /** What all connections share. */
@@ -36,7 +37,6 @@ export class AgentLink {
   readonly #socket: WebSocket
   readonly #world: AgentWorld
   readonly #options: AgentLinkOptions
-  readonly #wire: AnswerWire
   #run: Run | undefined
   #strikes = 0
 
@@ -44,11 +44,6 @@ export class AgentLink {
     this.#socket = socket
     this.#world = world
     this.#options = options
-    this.#wire = {
-      send: (message) => this.#send(message),
-      sendRaw: (frame) => this.#sendRaw(frame),
-      cut: () => socket.terminate(),
-    }
     socket.on('message', (data, isBinary) => this.#received(data, isBinary))
     socket.on('ping', (data) => {
       if (!this.#isSilent()) socket.pong(data)
@@ -125,7 +120,21 @@ export class AgentLink {
       if (this.#run === run) this.#run = undefined
     }
     // Being called off is a way to end, so what rejects is a mistake of ours: it ends the process, as it should.
-    void deliverAnswer({ question, plan, wire: this.#wire, world: this.#world, signal: run.controller.signal }).finally(over)
+    const { content, id } = question
+    void deliverAnswer({ question: content, plan, wire: this.#wireFor(id), world: this.#world, signal: run.controller.signal }).finally(
+      over,
+    )
+  }
+
+  #wireFor(inReplyTo: string): AnswerWire {
+    return {
+      part: (content, { sequence, done }) => this.#send({ type: 'response', content, metadata: { inReplyTo, sequence, done } }),
+      fail: (retryable) => this.#send({ type: 'error', content: 'the simulator was told to fail', metadata: { inReplyTo, retryable } }),
+      garbage: async (ending, sequence) => {
+        for (const frame of garbageOf(ending, inReplyTo, sequence)) await this.#sendRaw(frame)
+      },
+      cut: () => this.#socket.terminate(),
+    }
   }
 
   #cancel(questionId: string): void {

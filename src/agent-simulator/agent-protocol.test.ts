@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { FAULT_NAMES, formatPlan, parsePlanText } from './fault.ts'
 import { USAGE } from './flags.ts'
 import { call, type Caller, type Heard } from './test-caller.ts'
-import { startTestSimulator } from './test-simulator.ts'
+import { startTestSimulator, type TestSimulator } from './test-simulator.ts'
 
 const document = readFileSync(path.resolve(import.meta.dirname, '../../docs/agent-protocol.md'), 'utf8')
 
@@ -13,7 +13,7 @@ interface Block {
   readonly info: string
   readonly lines: readonly string[]
 }
-const blocks: readonly Block[] = [...document.matchAll(/^```(\w+)(?: (.*))?\n([^]*?)^```$/gm)].map(
+const blocks: readonly Block[] = [...document.matchAll(/^```([\w-]+)(?: (.*))?\n([^]*?)^```$/gm)].map(
   ([, kind = '', rest = '', text = '']) => ({
     info: `${kind} ${rest}`.trim(),
     lines: text.trimEnd().split('\n'),
@@ -105,4 +105,63 @@ test('[M15] the table of flags names all of them', () => {
   const flagsIn = (text: string): ReadonlySet<string> => new Set(text.match(/--[a-z][a-z-]+/g))
   const table = document.slice(document.indexOf('| Flag |'), document.indexOf('It prints `Agent simulator'))
   expect(flagsIn(table)).toEqual(flagsIn(USAGE))
+})
+
+const httpTranscripts = blocks.filter(({ info }) => info.startsWith('http-transcript'))
+
+interface HttpAnswer {
+  readonly status: number
+  readonly type: string | null
+  readonly headers: Headers
+  /** The data of each event, or the one JSON body. */
+  readonly bodies: readonly string[]
+}
+
+/** Sends the lines of the service as one request. */
+async function sendHttp(simulator: TestSimulator, lines: readonly string[]): Promise<HttpAnswer> {
+  const [first = '', body] = lines.filter((line) => line.startsWith('> ')).map((line) => line.slice(2))
+  const [method = '', where = ''] = first.split(' ')
+  const response = await simulator.request(method, where, body, body === undefined ? {} : { 'content-type': 'application/json' })
+  const text = await response.text()
+  const type = response.headers.get('content-type')
+  const isStream = type?.startsWith('text/event-stream') === true
+  const bodies = isStream ? [...text.matchAll(/^data: (.*)\n\n/gm)].map(([, data = '']) => data) : [text]
+  return { status: response.status, type, headers: response.headers, bodies }
+}
+
+/** Each printed body with what was heard in its place; `…` stands for any that come before the next. */
+function paired(printed: readonly string[], bodies: readonly string[]): readonly (readonly [string, string | undefined])[] {
+  const rest = [...bodies]
+  let mayBeLater = false
+  const pairs = printed.flatMap((line): (readonly [string, string | undefined])[] => {
+    if (line.startsWith(ANY)) {
+      mayBeLater = true
+      return []
+    }
+    if (mayBeLater) while (rest.length > 0 && !isBodyAsPrinted(line, rest[0])) rest.shift()
+    mayBeLater = false
+    return [[line, rest.shift()]]
+  })
+  return [...pairs, ...rest.map((body) => ['nothing more', body] as const)]
+}
+
+const isBodyAsPrinted = (printed: string, body: string | undefined): boolean =>
+  body !== undefined && (printed === body || (body.startsWith('{') && isAsPrinted(JSON.parse(printed), JSON.parse(body))))
+
+test('[M15] the document has HTTP transcripts of answers, failures and checks, in both forms', () => {
+  const places = httpTranscripts.map(({ lines }) => lines[0]?.slice(2))
+  expect(new Set(places)).toEqual(new Set(['POST /v1/chat/completions', 'GET /v1/models', 'POST /ag-ui', 'GET /ag-ui']))
+  expect(places.length).toBeGreaterThanOrEqual(8)
+})
+
+test.each(
+  httpTranscripts.map(({ info, lines }, index) => [index + 1, info.slice('http-transcript'.length).trim() || 'normal', lines] as const),
+)('[M15] HTTP transcript %i is true under the fault %s', async (_index, faults, lines) => {
+  await using simulator = await startTestSimulator(faults)
+  const { status, type, headers, bodies } = await sendHttp(simulator, lines)
+  const [head = '', ...printed] = lines.filter((line) => line.startsWith('< ')).map((line) => line.slice(2))
+  expect(`${status} ${type}`).toBe(head)
+  const [named, printedBodies] = [printed.filter((line) => /^[a-z-]+: /.test(line)), printed.filter((line) => !/^[a-z-]+: /.test(line))]
+  for (const line of named) expect(`${line.split(':')[0]}: ${headers.get(line.split(':')[0] ?? '')}`).toBe(line)
+  expect(paired(printedBodies, bodies).filter(([line, body]) => !isBodyAsPrinted(line, body))).toEqual([])
 })

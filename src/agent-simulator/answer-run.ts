@@ -2,9 +2,7 @@
 import type { Guidance } from '../guidance/guidance.ts'
 import type { Clock } from '../resilience/clock.ts'
 import { composeAnswer, piecesOf } from './composed-answer.ts'
-import type { Decision, Door, Pace } from './faults.ts'
-import { garbageOf } from './garbage.ts'
-import type { Outgoing, Question } from './message.ts'
+import type { Decision, Door, Ending, Pace } from './faults.ts'
 import type { StatsCounter } from './stats.ts'
 
 /** An answer as it was decided to be. */
@@ -12,10 +10,21 @@ export type AnswerPlan = Extract<Decision, { type: 'answer' }>
 
 export const NORMAL_ANSWER: AnswerPlan = { type: 'answer', pace: {}, by: 'word', ending: { type: 'finish' } }
 
-/** The connection that an answer is written to. What is sent resolves when the network has taken it, or never will. */
+export type Garbage = Extract<Ending, { readonly type: 'garbage' }>
+
+/** Which part of an answer it is, from 0, and whether it is the last. */
+export interface Place {
+  readonly sequence: number
+  readonly done: boolean
+}
+
+/** How an answer is written in one form, to one connection. What is sent resolves when the network has taken it, or never will. */
 export interface AnswerWire {
-  send(message: Outgoing): Promise<void>
-  sendRaw(frame: string | Uint8Array): Promise<void>
+  part(content: string, place: Place): Promise<void>
+  /** Says that it failed, in place of part number `sequence`. */
+  fail(retryable: boolean, sequence: number): Promise<void>
+  /** Sends what nobody can understand, in place of part number `sequence`. */
+  garbage(ending: Garbage, sequence: number): Promise<void>
   cut(): void
 }
 
@@ -29,7 +38,8 @@ export interface AnswerWorld {
 }
 
 export interface AnswerRun {
-  readonly question: Question
+  /** The question's text. */
+  readonly question: string
   readonly plan: AnswerPlan
   readonly wire: AnswerWire
   readonly world: AnswerWorld
@@ -41,15 +51,14 @@ export interface AnswerRun {
 export async function deliverAnswer(run: AnswerRun): Promise<void> {
   const { question, plan, wire, world } = run
   const { ending } = plan
-  const pieces = piecesOf(composeAnswer(question.content, world.guidance), plan.by)
+  const pieces = piecesOf(composeAnswer(question, world.guidance), plan.by)
   const { firstMs, chunkMs } = { ...world.pace(), ...plan.pace }
   const paceAt = (sequence: number): number => (sequence === 0 ? firstMs : chunkMs)
   // However short the answer is, a fault comes before its end.
   const until = ending.type === 'finish' ? pieces.length : Math.min(ending.after, pieces.length - 1)
   for (const [sequence, content] of pieces.slice(0, until).entries()) {
     if (!(await mayGoOn(run, paceAt(sequence)))) return
-    const done = sequence === pieces.length - 1
-    await wire.send({ type: 'response', content, metadata: { inReplyTo: question.id, sequence, done } })
+    await wire.part(content, { sequence, done: sequence === pieces.length - 1 })
   }
   if (run.signal.aborted) return
   if (ending.type === 'finish') return world.stats.count('finished')
@@ -78,20 +87,19 @@ async function mayGoOn({ signal, wire, world }: AnswerRun, ms: number): Promise<
   }
 }
 
-async function endBadly({ question, plan: { ending }, wire, world, signal }: AnswerRun, sequence: number): Promise<void> {
-  const { id: inReplyTo } = question
+async function endBadly({ plan: { ending }, wire, world, signal }: AnswerRun, sequence: number): Promise<void> {
   switch (ending.type) {
     case 'finish':
       return
     case 'error':
       world.stats.fault('error')
-      return wire.send({ type: 'error', content: 'the simulator was told to fail', metadata: { inReplyTo, retryable: ending.retryable } })
+      return wire.fail(ending.retryable, sequence)
     case 'cut':
       world.stats.fault('cut')
       return wire.cut()
     case 'garbage':
       world.stats.fault('garbage')
-      for (const frame of garbageOf(ending, inReplyTo, sequence)) await wire.sendRaw(frame)
+      await wire.garbage(ending, sequence)
       return calledOff(signal)
     case 'hang':
       world.stats.fault('hang')

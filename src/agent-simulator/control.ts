@@ -71,25 +71,26 @@ export function handleControl(control: Control, request: IncomingMessage, respon
   if (route.method !== 'GET' && isFromElsewhere(request)) {
     return refuse(reply, 403, 'FORBIDDEN_ORIGIN', 'the request comes from another website')
   }
-  readBody(request, (body) => {
+  readBody(request, SIMULATOR_BODY_BYTES_MAX, (body) => {
     if (body === undefined) return refuse(reply, 413, 'TOO_LARGE', `the body is larger than ${SIMULATOR_BODY_BYTES_MAX} bytes`)
     route.run(control, body, reply)
   })
 }
 
 /** The whole body, or `undefined` when it is too large: the rest is read and dropped, so that the answer arrives. */
-function readBody(request: IncomingMessage, then: (body: string | undefined) => void): void {
+export function readBody(request: IncomingMessage, bytesMax: number, then: (body: string | undefined) => void): void {
   let chunks: Buffer[] = []
   let bytes = 0
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes <= SIMULATOR_BODY_BYTES_MAX) chunks.push(chunk)
+    if (bytes <= bytesMax) chunks.push(chunk)
     else chunks = []
   })
-  request.on('end', () => then(bytes > SIMULATOR_BODY_BYTES_MAX ? undefined : Buffer.concat(chunks).toString('utf8')))
+  request.on('end', () => then(bytes > bytesMax ? undefined : Buffer.concat(chunks).toString('utf8')))
 }
 
-function isFromElsewhere({ headers }: IncomingMessage): boolean {
+/** Whether a page of another website made a browser send it. */
+export function isFromElsewhere({ headers }: IncomingMessage): boolean {
   const { origin, host } = headers
   if (origin === undefined) return headers['sec-fetch-site'] === 'cross-site'
   return !URL.canParse(origin) || new URL(origin).host !== host

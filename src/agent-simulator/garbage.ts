@@ -1,19 +1,20 @@
 /** What no reader of the agent protocol should accept. Pure. */
 import { GARBAGE_KINDS } from './fault.ts'
-import type { Ending } from './faults.ts'
+import type { Garbage } from './answer-run.ts'
 
-type Garbage = Extract<Ending, { type: 'garbage' }>
+/** The kind of garbage, drawn where any will do. */
+export const chosenKind = ({ kind, pick }: Garbage): (typeof GARBAGE_KINDS)[number] =>
+  kind === 'any' ? (GARBAGE_KINDS[Math.floor(pick * GARBAGE_KINDS.length)] ?? 'text') : kind
 
 /**
  * The frames that `ending` sends instead of the rest of an answer to the question `questionId`, whose next part would be `sequence`.
  *
  * `stranger` is of the form and answers somebody else's question: a reader must neither show it nor take it for an end.
  */
-export function garbageOf({ kind, pick }: Garbage, questionId: string, sequence: number): readonly (string | Uint8Array)[] {
-  const chosen = kind === 'any' ? (GARBAGE_KINDS[Math.floor(pick * GARBAGE_KINDS.length)] ?? 'text') : kind
+export function garbageOf(garbage: Garbage, questionId: string, sequence: number): readonly (string | Uint8Array)[] {
   const part = (changes: object): string =>
     JSON.stringify({ id: `${questionId}-garbage`, type: 'response', content: 'This must never be shown. ', ...changes })
-  switch (chosen) {
+  switch (chosenKind(garbage)) {
     case 'text':
       return ['<html><body>502 Bad Gateway</body></html>']
     case 'json':

@@ -69,6 +69,7 @@ async function run(flags: Flags): Promise<void> {
     })
   }
   say(`Agent simulator listening on ${simulator.url}`)
+  say(`Over HTTP at ${simulator.controlUrl}v1 (openai) and ${simulator.controlUrl}ag-ui (ag-ui)`)
   say(`Break it at ${simulator.controlUrl}`)
   process.send?.({ type: 'ready', url: simulator.url, control: simulator.controlUrl })
 }

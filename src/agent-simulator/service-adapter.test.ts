@@ -13,6 +13,7 @@ import { guidance, startTestSimulator, type TestSimulator } from './test-simulat
 
 const random = (count: number): Uint8Array => crypto.getRandomValues(new Uint8Array(count))
 const QUESTION: Question = {
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   session: mintSessionId(random),
   visitor: 'Vq3nJm0x6sQyT1bL' as VisitorId,
   turnId: mintTurnId(random),

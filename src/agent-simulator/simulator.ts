@@ -16,6 +16,7 @@ import type { Clock } from '../resilience/clock.ts'
 import { AgentLink, type AgentWorld } from './agent-link.ts'
 import { handleControl, type Control } from './control.ts'
 import type { Plan } from './fault.ts'
+import { createHttpAgent } from './http-agent.ts'
 import { decide, doorOf, startFaults, type Decision, type Occasion, type Pace } from './faults.ts'
 import { createStats } from './stats.ts'
 
@@ -33,7 +34,7 @@ export interface SimulatorOptions {
 }
 
 export interface Simulator extends AsyncDisposable {
-  /** For `AGENT_URL`. */
+  /** For `AGENT_URL`; the addresses of its other forms are below the control. */
   readonly url: string
   /** The page and the HTTP control. */
   readonly controlUrl: string
@@ -70,9 +71,10 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   })
   const { pace, decideAt, door, control } = createFaultControl(options)
   const world: AgentWorld = { ...options, stats, pace, decideQuestion: () => decideAt('question'), door }
-
-  const readStats = () => stats.read(sockets.clients.size)
+  const agent = createHttpAgent({ ...world, decideHandshake: () => decideAt('handshake') })
+  const readStats = () => stats.read(sockets.clients.size + agent.openConnections)
   const http = createServer((request, response) => {
+    if (agent.handle(request, response)) return
     handleControl({ ...control, readStats, resetStats: () => stats.reset() }, request, response)
   })
   http.on('upgrade', (request, socket: Duplex, head) => {
@@ -104,6 +106,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       const closed = Promise.withResolvers<void>()
       http.close(() => closed.resolve())
       for (const socket of sockets.clients) socket.close(GOING_AWAY, 'the simulator stops')
+      agent.cut()
       const callOff = clock.schedule(SIMULATOR_CLOSE_MAX_MS, () => {
         for (const socket of sockets.clients) socket.terminate()
         http.closeAllConnections()

@@ -64,7 +64,7 @@ async function outcome(...events: readonly (object | string)[]) {
 const done = { type: 'RUN_FINISHED', threadId: QUESTION.session }
 
 describe('a question', () => {
-  test('[A41] opens a run of its own in the thread that is the session', async () => {
+  test('[A41][A70] opens a run of its own in the thread that is the session', async () => {
     const { asked } = createWorld({ apiKey: 'sesame', url: 'https://agent.test/{sessionId}' })
     const [one, other] = [await asked(), await asked()]
     expect(one.request.request).toMatchObject({ method: 'POST', url: `https://agent.test/${QUESTION.session}` })
@@ -72,6 +72,7 @@ describe('a question', () => {
       'X-Session-ID': QUESTION.session,
       'X-User-ID': QUESTION.visitor,
       Authorization: 'Bearer sesame',
+      traceparent: QUESTION.traceparent,
       'Content-Type': 'application/json',
       Accept: 'text/event-stream',
       'Idempotency-Key': QUESTION.turnId,

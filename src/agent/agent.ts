@@ -22,6 +22,8 @@ export interface Question {
   readonly history: readonly HistoryItem[]
   /** Milliseconds left for the whole answer; relative, so that clocks need not agree. */
   readonly deadlineMs: number
+  /** The header of that name (W3C Trace Context): every attempt at a question is a step of the question's one trace. */
+  readonly traceparent: string
 }
 
 export type AgentEvent =

@@ -6,6 +6,8 @@ import type { Question } from './agent.ts'
 export interface Caller {
   readonly session: string
   readonly visitor: string
+  /** The step of a trace that the request is. */
+  readonly traceparent?: string
 }
 
 /** A check is nobody's. */
@@ -21,11 +23,12 @@ export function placeOf(url: string): string {
   return `${protocol}//${host}`
 }
 
-/** Session, person and key (requirement R10). */
-export const callerHeaders = ({ session, visitor }: Caller, apiKey: string | undefined): Readonly<Record<string, string>> => ({
+/** Session, person and key (requirement R10), and the trace. */
+export const callerHeaders = ({ session, visitor, traceparent }: Caller, apiKey: string | undefined): Readonly<Record<string, string>> => ({
   'X-Session-ID': session,
   'X-User-ID': visitor,
   ...(apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` }),
+  ...(traceparent === undefined ? {} : { traceparent }),
 })
 
 /** For a question whose body is JSON and whose answer is an event stream. The turn makes it safe to ask twice. */

@@ -52,7 +52,7 @@ const PROTOCOL = { kind: 'protocol', isRetryable: false, retryAfterMs: undefined
 const BROKE_OFF = { kind: 'broke-off', isRetryable: true, retryAfterMs: undefined }
 
 describe('a question', () => {
-  test('[A30] goes out with the model, the history, and what makes it safe to ask twice', async () => {
+  test('[A30][A70] goes out with the model, the history, and what makes it safe to ask twice', async () => {
     const { asked } = createWorld({ apiKey: 'sesame' })
     const { request } = await asked()
     const { headers, method, url } = request.request
@@ -63,6 +63,7 @@ describe('a question', () => {
         'X-Session-ID': QUESTION.session,
         'X-User-ID': QUESTION.visitor,
         Authorization: 'Bearer sesame',
+        traceparent: QUESTION.traceparent,
         'Content-Type': 'application/json',
         Accept: 'text/event-stream',
         'Idempotency-Key': QUESTION.turnId,

@@ -25,7 +25,7 @@ export interface ResilientAgentOptions {
   readonly chance: Chance
   readonly breaker: Breaker
   readonly budget: RetryBudget
-  readonly events: Pick<Events, 'agentAttemptFailed'>
+  readonly events: Pick<Events, 'agentAttemptFailed' | 'agentRecovered'>
   /** Tries in all, and the waits between them. */
   readonly retry: { readonly attempts: number; readonly backoff: Backoff }
   /** When the caller gives up waiting for a first text, in milliseconds: a wait that would outlast it is not begun. */
@@ -98,13 +98,17 @@ class ResilientAgent implements Agent {
     const waitMs = Math.min(this.#options.firstTextTimeoutMs, question.deadlineMs)
     const caller = new CallerSignal(signal)
     try {
-      return await this.#retryFor(question, signal).execute(
-        () => {
+      let attempts = 0
+      const begun = await this.#retryFor(question, signal).execute(
+        (run) => {
+          attempts = run.attempt
           const leftMs = Math.max(1, question.deadlineMs - (clock.monotonic() - startedAt))
           return breaker.watch(() => caller.run(this.#attempt({ ...question, deadlineMs: leftMs }, signal)), caller.givenUp)
         },
         { signal: caller.givenUp, expiresAt: startedAt + waitMs },
       )
+      if (attempts > 1) this.#options.events.agentRecovered({ turn: question.turnId, attempts })
+      return begun
     } catch (error) {
       if (signal.aborted) return undefined
       throw error instanceof CircuitBreakerOpenError ? refused(error) : error

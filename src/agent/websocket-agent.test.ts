@@ -19,6 +19,7 @@ import { WebSocketAgent } from './websocket-agent.ts'
 const random = seededRandom(3)
 const bytes = (count: number): Uint8Array => random.bytes(count)
 const question = QUESTION
+const HEADERS = { 'X-Session-ID': question.session, 'X-User-ID': question.visitor, traceparent: question.traceparent }
 
 const part = (content: string, sequence: number, done = false) => ({
   id: `p${sequence}`,
@@ -78,12 +79,12 @@ const pinging = async () => {
 }
 
 describe('a question', () => {
-  test('[A1] goes out whole, to the place that its session and person name', async () => {
+  test('[A1][A70] goes out whole, to the place that its session and person name', async () => {
     const { asked } = createWorld({ apiKey: 'sesame' })
     const { socket } = await asked()
     expect(socket.request).toEqual({
       url: `ws://agent.test/chat/${question.session}?user=${question.visitor}`,
-      headers: { 'X-Session-ID': question.session, 'X-User-ID': question.visitor, Authorization: 'Bearer sesame' },
+      headers: { ...HEADERS, Authorization: 'Bearer sesame' },
       messageBytesMax: AGENT_FRAME_BYTES_MAX,
     })
     expect(socket.heard).toEqual([
@@ -109,7 +110,7 @@ describe('a question', () => {
   test('[A1] goes out without a token when there is no key, and the agent is described without one', async () => {
     const { asked, agent } = createWorld({ url: 'wss://name:secret@agent.test:8443/?key=secret' })
     const { socket } = await asked()
-    expect(Object.keys(socket.request.headers)).toEqual(['X-Session-ID', 'X-User-ID'])
+    expect(Object.keys(socket.request.headers)).toEqual(Object.keys(HEADERS))
     expect(agent.description).toBe('messages wss://agent.test:8443')
   })
 

@@ -14,6 +14,7 @@ import { createWsAgentSockets } from './ws-agent-socket.ts'
 const random = seededRandom(5)
 const bytes = (count: number): Uint8Array => random.bytes(count)
 const question: Question = {
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
   session: mintSessionId(bytes),
   visitor: 'visitor-0123456789' as VisitorId,
   turnId: mintTurnId(bytes),

@@ -7,6 +7,9 @@ import type { RandomBytes } from '../conversation/ids.ts'
 import { StartError, systemCode } from './start-error.ts'
 
 const SECRET_FILE = 'session-secret'
+
+/** The database of the conversation log. Beside it stands `-wal` while it is open. */
+export const storeFileIn = (folder: string): string => path.join(folder, 'chat.sqlite')
 const SECRET_BYTES = 32
 const SECRET_FORM = /^[A-Za-z0-9_-]{43}$/
 

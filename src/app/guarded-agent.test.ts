@@ -9,7 +9,7 @@ import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { createTurnWorld } from '../testing/turn-world.ts'
 import { readConfig } from './config.ts'
-import { agentRoom, guardAgent } from './guarded-agent.ts'
+import { agentPresence, createAgentBudget, guardAgent } from './guarded-agent.ts'
 
 const random = seededRandom(6)
 const bytes = (count: number): Uint8Array => random.bytes(count)
@@ -22,6 +22,7 @@ const question = (): Question => ({
   text: 'How do I renew?',
   history: [],
   deadlineMs: 120_000,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 })
 
 const SETTINGS = {
@@ -45,7 +46,7 @@ async function createWorld() {
   const events = createRecordedEvents()
   const resilience = createResilience({ clock, events, health: {} })
   const { health, breakers } = resilience
-  const guarded = guardAgent(agent, readConfig(SETTINGS).agent, { chance: () => 0.5, resilience, events })
+  const guarded = guardAgent(agent, readConfig(SETTINGS).agent, { chance: () => 0.5, resilience, events, budget: createAgentBudget(clock) })
   health.registerHealthCheck('sqlite', () => undefined)
   health.registerHealthCheck('websocket', () => undefined)
   health.registerHealthCheck('aiAgent', (signal) => guarded.ping(signal))
@@ -88,9 +89,9 @@ test('[O34] what the breaker does is an event with its name', async () => {
   expect(await ask()).toBe('finished')
   const service = 'ai-agent'
   expect(events.of('breakerChanged')).toEqual([
-    { service, to: 'open', openMs: 5_000 },
-    { service, to: 'half-open', openMs: undefined },
-    { service, to: 'closed', openMs: undefined },
+    { service, from: 'closed', to: 'open', openMs: 5_000 },
+    { service, from: 'open', to: 'half-open', openMs: undefined },
+    { service, from: 'half-open', to: 'closed', openMs: undefined },
   ])
   expect(events.of('breakerCalled').map(({ outcome }) => outcome)).toEqual([
     'success',
@@ -143,13 +144,51 @@ test('[O35] the question that finds the agent well leaves the level as it is, an
   expect([await asked, health.getCurrentLevel()]).toMatchObject([{ kind: 'unreachable' }, 'limited'])
 })
 
+test('[O42] the agent is away while its breaker refuses, in doubt from the first good check on, and there when that has lasted', async () => {
+  const { clock, state, health, breakers, ask, trip } = await createWorld()
+  const presence = (): string => agentPresence({ health, breakers })
+  expect(presence()).toBe('there')
+  await trip()
+  expect(presence()).toBe('circuit-breaker-open')
+  state.isAway = false
+  await clock.advance(5_000)
+  expect([presence(), health.getCurrentLevel()]).toEqual(['in-doubt', 'limited'])
+  await clock.advance(30_000)
+  // Half-open by now, if anybody asked: one question has to find out.
+  expect([presence(), health.getCurrentLevel()]).toEqual(['in-doubt', 'full'])
+  await ask()
+  expect(presence()).toBe('there')
+})
+
+test('[O42] an agent that no check has found yet is not known, and one that a check does not find is unreachable', async () => {
+  const clock = createSimulatedClock()
+  const events = createRecordedEvents()
+  const { health, breakers } = createResilience({ clock, events, health: {} })
+  const presence = (): string => agentPresence({ health, breakers })
+  let isThere = false
+  health.registerHealthCheck('sqlite', () => undefined)
+  health.registerHealthCheck('websocket', () => undefined)
+  health.registerHealthCheck('aiAgent', () => {
+    if (!isThere) throw new Error('nobody there')
+  })
+  expect(presence()).toBe('unknown')
+  health.start()
+  await clock.settle()
+  expect(presence()).toBe('agent-unreachable')
+  isThere = true
+  await clock.advance(5_000)
+  expect(presence()).toBe('in-doubt')
+  await clock.advance(20_000)
+  expect(presence()).toBe('there')
+})
+
 test('[O40] of many questions that waited one tries the agent, the others wait for what it finds, and all are answered', async () => {
   const { clock, agent, health, events, breakers, guarded, state, trip } = await createWorld()
   await trip()
   state.isAway = false
   const asked = agent.calls.length
   const turns = createTurnWorld({ clock })
-  await using runner = turns.runner('one', { agent: guarded, agentRoom: () => agentRoom({ health, breakers }) })
+  await using runner = turns.runner('one', { agent: guarded, agentPresence: () => agentPresence({ health, breakers }) })
   const sessions = await Promise.all(Array.from({ length: 10 }, () => turns.newSession()))
   for (const session of sessions) await turns.ask(session)
   await clock.advance(1_000)

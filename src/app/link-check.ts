@@ -9,6 +9,7 @@ import { SUBPROTOCOL } from '../protocol/protocol.ts'
 
 /** The start page greets a new visitor with a cookie, and comes up whatever the store does. */
 const COOKIE_PATH = '/'
+const NORMAL = 1000
 
 export interface LinkPlace {
   /** Where the server listens. */
@@ -36,7 +37,10 @@ export async function checkLink({ url, origin }: LinkPlace, signal: AbortSignal)
     const ponged = once(socket, 'pong', { signal })
     socket.ping()
     await ponged
-  } finally {
+    // In order, so that our own look does not count among the links that broke.
+    socket.close(NORMAL)
+  } catch (error) {
     socket.terminate()
+    throw error
   }
 }

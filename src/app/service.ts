@@ -12,31 +12,35 @@ import { loadAssets } from '../gateway/assets.ts'
 import { gateway } from '../gateway/gateway.ts'
 import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.ts'
 import { createListener, serverOptions } from '../gateway/listener.ts'
-import { loadGuidance } from '../guidance/guidance.ts'
+import { fallbackText, loadGuidance } from '../guidance/guidance.ts'
 import type { HealthOptions } from '../operations/health.ts'
-import { healthRoutes } from '../plugins/health-routes.ts'
 import { resilience } from '../plugins/resilience.ts'
+import type { Clock } from '../resilience/clock.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
 import type { ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
-import { createEventsLog } from '../telemetry/events-log.ts'
 import type { Events } from '../telemetry/events.ts'
-import { createIdHash } from '../telemetry/id-hash.ts'
-import { createLog } from '../telemetry/log.ts'
-import type { AgentRoom } from '../turns/turn-driver.ts'
-import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
+import { awayReason, type AgentPresence } from '../turns/agent-room.ts'
+import { createTurnRunner, type TurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
+import type { FallbackText } from '../turns/turn-state.ts'
 import type { Config } from './config.ts'
-import { agentRoom, guardAgent } from './guarded-agent.ts'
+import { tellDependencies } from './dependencies.ts'
+import { agentPresence, createAgentBudget, guardAgent } from './guarded-agent.ts'
+import { guardStore, storeBackoff } from './guarded-store.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
+import { openOperations } from './operations.ts'
+import { createTelemetry } from './service-telemetry.ts'
 import { StartError, systemCode } from './start-error.ts'
 
 export interface Service extends AsyncDisposable {
   /** Where it listens, without a slash at the end. */
   readonly url: string
+  /** Where operators look, when that is a port of its own. */
+  readonly opsUrl: string | undefined
   /** What it runs on, for the person who started it. */
   readonly facts: { readonly store: string; readonly agent: string; readonly level: ServiceLevel }
   readonly events: Events
@@ -66,72 +70,87 @@ export async function startService(config: Config, ports: Ports, version: string
   const state: { phase: Phase } = { phase: 'starting' }
   const broken = Promise.withResolvers<unknown>()
 
-  prepareDataFolder(config.dataDir)
+  // With Redis everything that must last is there: the process needs no disk.
+  if (config.redis === undefined) prepareDataFolder(config.dataDir)
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
-  const pages = { assets: loadAssets(), helpPages: (await loadGuidance(config.guidanceDir)).pages }
-  const said = createEvents(config, ports, { secret, version })
+  const guidance = await loadGuidance(config.guidanceDir)
+  const pages = { assets: loadAssets(), helpPages: guidance.pages }
+  const { events: said, metrics, traceOf } = createTelemetry(config, ports, { secret, version })
   const server = await createResilientServer(config, ports, said)
   const { health } = server.resilience
+  tellDependencies(health, said)
   await using opened = new AsyncDisposableStack()
+  // Last to go: operators see what stopping does for as long as it takes.
+  const own: { server?: Server | undefined } = {}
+  opened.defer(async () => own.server?.stop({ timeout: 0 }))
   const profile = opened.use(await openProfile(config, ports, said))
   const events = withPokes(said, health)
-  const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
-  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events }))
-  const room = (): AgentRoom => agentRoom(server.resilience)
-  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, { log, agent, events, agentRoom: room })))
-  await registerGateway(server, config, {
-    ports,
-    log,
+  const openLogPorts = { clock, random: ports.randomBytes, chance: ports.chance, events }
+  const log = opened.use(await ports.openLog(config, openLogPorts, broken.resolve))
+  const guards = { ...ports, resilience: server.resilience, events }
+  const store = guardStore(log, config, guards)
+  opened.use(store.forPeople)
+  opened.use(store.inBackground)
+  const budget = createAgentBudget(clock)
+  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...guards, budget }))
+  const presence = (): AgentPresence => agentPresence(server.resilience)
+  const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
+  const parts = { log: store.inBackground, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
+  const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
+  const isAway = (): boolean => awayReason(presence()) !== undefined
+  await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, isAway })
+  const operations = await openOperations(server, config, {
+    clock,
     events,
-    secret,
-    pages,
-    service: () => profile.current,
-    isAway: () => room() === 'none',
+    metrics,
+    log: store.inBackground,
+    phase: () => state.phase,
+    version,
+    running: () => runner.running,
+    agentBudget: budget,
   })
-  await server.register({
-    plugin: healthRoutes,
-    options: { phase: () => state.phase, isReadyWhenOffline: config.isReadyWhenOffline },
-  })
+  own.server = operations.own
+  opened.use(operations.meter)
   registerChecks(health, { log, agent, link: (signal) => ports.checkLink(placeOf(server, config), signal) })
   // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
+  const opsUrl = own.server === undefined ? undefined : await listen(own.server, { host: config.host, port: config.operations.port ?? 0 })
   const url = await listen(server, config)
   runner.run()
+  operations.meter.start()
   state.phase = 'running'
 
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
   events.serviceStarted({ url, ...facts, version })
-  const resources = opened.move()
+  const stop = stopOnce({ clock, events, runner, resources: opened.move(), limitMs: config.drainMs, state })
+  return { url, opsUrl, facts, events, broken: broken.promise, stop, [Symbol.asyncDispose]: stop }
+}
+
+interface Stopping {
+  readonly clock: Clock
+  readonly events: Events
+  readonly runner: TurnRunner
+  readonly resources: AsyncDisposableStack
+  readonly limitMs: number
+  readonly state: { phase: Phase }
+}
+
+/** Drains and closes; however often it is called, once. */
+function stopOnce({ clock, events, runner, resources, limitMs, state }: Stopping): () => Promise<void> {
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     const since = clock.monotonic()
     state.phase = 'draining'
-    events.drainStarted({ running: runner.running, limitMs: config.drainMs })
+    events.drainStarted({ running: runner.running, limitMs })
     // The server goes on meanwhile, so whoever watches a running answer sees its end; only then are their links told to move.
-    await runner.drain(config.drainMs)
+    const left = await runner.drain(limitMs)
+    events.drainEnded({ result: left === 0 ? 'clean' : 'forced', tookMs: clock.monotonic() - since })
     await resources.disposeAsync()
     events.serviceStopped({ tookMs: clock.monotonic() - since })
   }
-  const stopOnce = (): Promise<void> => (stopped ??= stop())
-  return { url, facts, events, broken: broken.promise, stop: stopOnce, [Symbol.asyncDispose]: stopOnce }
+  return () => (stopped ??= stop())
 }
 
-function createEvents(config: Config, ports: Ports, { secret, version }: { readonly secret: string; readonly version: string }): Events {
-  const log = createLog({
-    level: config.logLevel,
-    form: config.environment === 'development' ? 'console' : 'json',
-    version,
-    environment: config.environment,
-    now: () => ports.clock.now(),
-    write: ports.writeLine,
-  })
-  return createEventsLog(
-    log,
-    createIdHash(secret, () => ports.clock.now()),
-  )
-}
-
-/** What the pages say of the service: what the team's file says now, or nothing but its name. */
 async function openProfile({ serviceFile: path, serviceName: name }: Config, { clock }: Ports, events: Events): Promise<ProfileFile> {
   if (path === undefined) return { current: plainProfile(name), [Symbol.dispose]: () => undefined }
   const told = { onTaken: () => events.profileTaken(), onRefused: (cause: Error) => events.profileRefused(cause) }
@@ -159,6 +178,9 @@ async function createResilientServer(config: Config, { clock, randomBytes }: Por
   return server
 }
 
+/** A question that failed so often in a row says more about the agent than about chance. */
+const ATTEMPTS_BEFORE_CHECK = 2
+
 /** The same events; after a failure of store or agent the checks run at once. */
 const withPokes = (events: Events, health: HealthChecks): Events => ({
   ...events,
@@ -169,6 +191,10 @@ const withPokes = (events: Events, health: HealthChecks): Events => ({
   agentFailed(facts) {
     events.agentFailed(facts)
     health.poke()
+  },
+  agentAttemptFailed(facts) {
+    events.agentAttemptFailed(facts)
+    if (facts.attempt >= ATTEMPTS_BEFORE_CHECK) health.poke()
   },
 })
 
@@ -190,7 +216,7 @@ const placeOf = ({ info }: Server, { publicOrigin }: Config): LinkPlace => ({ ur
 function runnerOptions(
   config: Config,
   { clock, chance, digest, randomBytes }: Ports,
-  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'agentRoom'>,
+  parts: Pick<TurnRunnerOptions, 'log' | 'agent' | 'events' | 'agentPresence' | 'fallbackText' | 'traceOf'>,
 ): TurnRunnerOptions {
   const settings: TurnSettings = {
     ...DEFAULT_TURN_SETTINGS,
@@ -199,6 +225,7 @@ function runnerOptions(
     idleTimeoutMs: config.agent.idleTimeoutMs,
     deadlineMs: config.agent.deadlineMs,
     questionExpiresMs: config.questionExpiresMs,
+    storeBackoff: storeBackoff(config),
     concurrency: config.agent.concurrency,
   }
   const owner = Buffer.from(randomBytes(8)).toString('hex')
@@ -237,6 +264,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
           if (event.type === 'level') listener()
         }),
       isAgentAway: isAway,
+      doAnswersWait: () => isAway() || server.resilience.health.getFallbackAction('send-message')?.type === 'queue',
       service,
       clock: ports.clock,
       chance: ports.chance,
@@ -249,7 +277,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
 }
 
 /** Where the server listens then. */
-async function listen(server: Server, { host, port }: Config): Promise<string> {
+async function listen(server: Server, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
   try {
     await server.start()
   } catch (cause) {

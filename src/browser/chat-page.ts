@@ -142,7 +142,7 @@ function wireActions(link: Connection, mintId: () => MessageId, act: () => void,
     if (question?.kind !== 'question') return
     through(form, event, () => {
       if (form.dataset['action'] === 'cancel') link.stop(question.turnId)
-      else link.ask({ messageId: mintedOnce(form, mintId), text: question.text, inReplyTo: question.messageId })
+      else link.ask({ messageId: mintedOnce(form, mintId), text: textOf(form) || question.text, inReplyTo: question.messageId })
       return true
     })
   })
@@ -158,6 +158,8 @@ function wireGoToAnswer(): void {
     focusOn(findIn(answer, 'h3'))
   })
 }
+
+const textOf = (form: HTMLFormElement): string => findIn(form, 'input[name=question]', HTMLInputElement).value
 
 /** The form's own hidden id, so that a second press and the plain form ask the same one question. */
 function mintedOnce(form: HTMLFormElement, mintId: () => MessageId): MessageId {

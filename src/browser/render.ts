@@ -150,7 +150,7 @@ const isSame = (one: ShownItem, other: ShownItem): boolean =>
 
 /** Appends the blocks that are new, and shows as text what is not in blocks yet. */
 function putText(element: HTMLElement, { kind, blocks, text }: ShownItem): void {
-  if (kind === 'answer') {
+  if (kind !== 'question') {
     const place = findIn(element, '[data-blocks]')
     // The page may know more than a link that is catching up: what is shown stays until the link has come as far.
     if (place.childElementCount > blocks.length) return
@@ -206,6 +206,7 @@ function putAction(element: HTMLElement, { action }: ShownItem): void {
   }
   const form = template(`${action.name}-template`)
   findIn(form, 'input[name=inReplyTo]', HTMLInputElement).value = action.messageId
+  if (action.name === 'ask-again') findIn(form, 'input[name=question]', HTMLInputElement).value = action.text
   const button = findIn(form, 'button')
   const about = findIn(button, '[data-about]')
   setText(about, action.about)

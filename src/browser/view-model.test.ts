@@ -81,6 +81,39 @@ function createPage() {
   }
 }
 
+describe('other help', () => {
+  const notice = (byte: number): Item => ({
+    kind: 'notice',
+    seq: byte * 10 + 2,
+    at: 0,
+    topic: 'fallback',
+    turnId: ids(byte).turnId,
+    inReplyTo: ids(byte).messageId,
+    reason: 'circuit-breaker-open',
+    text: 'Sorry.',
+  })
+  test('[W80] is shown in the blocks of the server, under its own heading, and said once', () => {
+    const page = createPage()
+    page.at(0, { items: [question(1, { status: 'sent' })] })
+    const html = ['<p>Sorry.</p>']
+    const blocksOf: LinkView['blocksOf'] = ({ attempt }) => (attempt === 0 ? { html, upTo: 6 } : { html: [], upTo: 0 })
+    const items = [question(1, { status: 'queued' }), notice(1)]
+    const view = page.at(1, { items, blocksOf })
+    expect(view.items[1]).toMatchObject({ kind: 'notice', heading: ENGLISH.item.fallbackHeading, blocks: html, text: '', isWorking: false })
+    expect(view.announcements).toEqual([words.say.fallback])
+    expect(page.hears(2, items)).toEqual([])
+  })
+  test('[W80] a question that waits again after it was asked does not seem to be worked on', () => {
+    const page = createPage()
+    page.at(0, { items: [question(1), answer(1, '')] })
+    const items = [question(1, { status: 'queued' }), answer(1, ''), notice(1)]
+    const view = page.at(30_000, { items })
+    expect(view.items[1]).toMatchObject({ status: [ENGLISH.item.waiting], isWorking: false })
+    expect(page.hears(60_000, items)).toEqual([])
+    expect(page.status(70_000, [question(1), answer(1, ''), notice(1)])).toContain(ENGLISH.item.finding)
+  })
+})
+
 describe('the connection', () => {
   test('[W20] nothing is said of a change that does not last two seconds', () => {
     const page = createPage()

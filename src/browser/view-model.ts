@@ -9,7 +9,7 @@ import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conver
 import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { questionKey, viewItems, type ItemView } from '../page/item-view.ts'
 import { fill, type ItemWords, type LiveWords } from '../page/page-data.ts'
-import type { LEVELS, RejectCode } from '../protocol/protocol.ts'
+import { NOTICE_ATTEMPT, type LEVELS, type RejectCode } from '../protocol/protocol.ts'
 import { announce, SPEAK_EVERY_MS, TAKING_LONG_AFTER_MS, type ReadyAnswer } from './announcements.ts'
 
 /** A question of this page that the log does not show yet. */
@@ -40,20 +40,19 @@ export interface LinkView {
   readonly isDeviceOffline: boolean
   readonly level: (typeof LEVELS)[number]
   readonly items: readonly Item[]
-  readonly blocksOf: (answer: AnswerItem) => ShownBlocks
+  /** Of an answer, or of a notice by `NOTICE_ATTEMPT` of its turn. */
+  readonly blocksOf: (answer: Pick<AnswerItem, 'turnId' | 'attempt'>) => ShownBlocks
   readonly pending: readonly PendingQuestion[]
   /** How often the log turned out not to be the one that was shown. */
   readonly forks: number
 }
 
 export interface ShownItem extends ItemView {
-  /** A question's or notice's text, or the part of an answer that is not in blocks yet. */
+  /** A question's text, or the part of an answer or notice that is not in blocks. */
   readonly text: string
   readonly blocks: readonly string[]
   /** Sent from this page and not in the log. */
   readonly isPending: boolean
-  /** Sign of life beside the last line of status. */
-  readonly isWorking: boolean
 }
 
 export type Connection =
@@ -282,7 +281,10 @@ function sayUnsent({ status, pending }: LinkView, words: LiveWords): readonly st
 }
 
 function stepWaiting(before: Memory['waitingSince'], items: readonly Item[], now: number): Memory['waitingSince'] {
-  const waiting = items.filter((item): item is AnswerItem => item.kind === 'answer' && item.status === 'streaming' && item.text === '')
+  const queued = new Set(items.flatMap((item) => (item.kind === 'question' && item.status === 'queued' ? [item.turnId] : [])))
+  const waiting = items.filter(
+    (item): item is AnswerItem => item.kind === 'answer' && item.status === 'streaming' && item.text === '' && !queued.has(item.turnId),
+  )
   return new Map(waiting.map(({ turnId }) => [turnId, before.get(turnId) ?? now]))
 }
 
@@ -291,13 +293,13 @@ function shownItems(link: LinkView, waitingSince: Memory['waitingSince'], contex
   const views = viewItems(link.items, { words: context.itemWords, now: context.wallNow, hasLinks })
   return views.map((view, index) => {
     const item = link.items[index]
-    if (item?.kind !== 'answer') return { ...view, text: item?.text ?? '', blocks: [], isPending: false, isWorking: false }
-    const { html, upTo } = link.blocksOf(item)
+    if (item === undefined || item.kind === 'question') return { ...view, text: item?.text ?? '', blocks: [], isPending: false }
+    const { html, upTo } = link.blocksOf(item.kind === 'notice' ? { turnId: item.turnId, attempt: NOTICE_ATTEMPT } : item)
     const since = waitingSince.get(item.turnId)
     const status = since === undefined ? view.status : [sayWaiting(context.now - since, context)]
     const rest = item.text.slice(upTo)
     const text = rest.trim() === '' ? '' : rest.trimStart()
-    return { ...view, status, text, blocks: html, isPending: false, isWorking: item.status === 'streaming' }
+    return { ...view, status, text, blocks: html, isPending: false }
   })
 }
 

@@ -128,8 +128,23 @@ export interface QuestionTally {
   readonly found: number
 }
 
+/** How many accepted questions have neither an end nor a place among those that wait; below zero, more ended than were accepted. */
+export const missingIn = ({ accepted, ended, waiting }: Pick<QuestionTally, 'accepted' | 'ended' | 'waiting'>): number =>
+  accepted - waiting - Object.values(ended).reduce((sum, count) => sum + count, 0)
+
+/** Commands that wait in this process for the store. */
+export interface Backlog {
+  readonly depth: number
+  /** Beyond, a command is refused as `unavailable`. */
+  readonly capacity: number
+  /** How long the one that was given first has waited, in milliseconds; 0 when none waits. */
+  readonly oldestMs: number
+}
+
 export interface ConversationLog extends AsyncDisposable {
   readonly profile: StoreProfile
+  /** What waits for the store now; a store that nothing waits for has none. */
+  readonly backlog?: () => Backlog
 
   /** Makes a session with an empty log. Idempotent for its visitor. */
   createSession(session: NewSession): Promise<CreateSessionResult>

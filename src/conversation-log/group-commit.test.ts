@@ -36,6 +36,8 @@ function createStore(): Store {
     events: {
       storeCommitted: ({ commands, tookMs }) => said.push(`committed ${commands} in ${tookMs}`),
       storeFailed: ({ kind }) => said.push(`failed ${kind}`),
+      commandRefused: () => said.push('refused'),
+      queueFull: ({ depth }) => said.push(`full at ${depth}`),
     },
     run: (batch) => {
       batches.push(batch)
@@ -253,4 +255,24 @@ test('[L42][L43] draining does not wait for a stalled store for ever', async () 
   const drained = observe(store.commits.drain())
   await store.clock.advance(STORE_STALL_MAX_MS)
   await expect(drained.result).rejects.toMatchObject({ kind: 'unavailable' })
+})
+
+test('[L41] what waits is known, with how long the first of it has waited; a flood of refusals is told once', async () => {
+  const store = createStore()
+  const { commits, clock, said } = store
+  expect(commits.backlog()).toEqual({ depth: 0, capacity: STORE_QUEUE_MAX, oldestMs: 0 })
+  const fill = (count: number): void => {
+    for (let index = 0; index < count; index += 1) commits.submit({ name: 'probe', args: [] }).catch(() => undefined)
+  }
+  fill(1)
+  await clock.advance(10)
+  fill(2)
+  await clock.advance(5)
+  expect(commits.backlog()).toMatchObject({ depth: 3, oldestMs: 15 })
+  await store.answer()
+  expect(commits.backlog()).toMatchObject({ depth: 2, oldestMs: 5 })
+  fill(STORE_QUEUE_MAX + 2)
+  expect(said.filter((word) => word !== 'refused').at(-1)).toBe(`full at ${STORE_QUEUE_MAX}`)
+  expect(said.filter((word) => word.startsWith('full'))).toHaveLength(1)
+  expect(said.filter((word) => word === 'refused')).toHaveLength(2)
 })

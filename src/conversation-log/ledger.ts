@@ -5,7 +5,7 @@
  * the sums no longer agree, and the difference is how many are missing.
  */
 import type { TurnEndedBody } from '../conversation/entry.ts'
-import type { QuestionEnd, QuestionTally } from './conversation-log.ts'
+import { missingIn, type QuestionEnd, type QuestionTally } from './conversation-log.ts'
 
 export interface Ledger {
   readonly accepted: number
@@ -44,13 +44,34 @@ export function endOf({ outcome, attempt }: Pick<TurnEndedBody, 'outcome' | 'att
   }
 }
 
-/** How many accepted questions have neither an end nor a place among those that wait; below zero, more ended than were accepted. */
-export const missingIn = ({ accepted, ended, waiting }: Pick<QuestionTally, 'accepted' | 'ended' | 'waiting'>): number =>
-  accepted - waiting - Object.values(ended).reduce((sum, count) => sum + count, 0)
-
 /** Compares the ledger with what there is. `ledger` is the same one unless more is missing than ever before. */
 export function audit(before: Ledger, open: OpenQuestions, now: number): { readonly ledger: Ledger; readonly tally: QuestionTally } {
   const found = Math.max(0, missingIn({ ...before, ...open }) - before.lost)
   const ledger = found === 0 ? before : { ...before, lost: before.lost + found, lostAt: now }
   return { ledger, tally: { ...ledger, ...open, found } }
+}
+
+/** The tallies of several partitions as one. */
+export function sumOf(tallies: readonly QuestionTally[]): QuestionTally {
+  const sum = (count: (tally: QuestionTally) => number): number => tallies.reduce((total, tally) => total + count(tally), 0)
+  const known = (time: (tally: QuestionTally) => number | undefined): readonly number[] => tallies.flatMap((tally) => time(tally) ?? [])
+  const [oldest, lostAt] = [known(({ oldestUnstartedAt }) => oldestUnstartedAt), known((tally) => tally.lostAt)]
+  return {
+    accepted: sum(({ accepted }) => accepted),
+    ended: {
+      answered: sum(({ ended }) => ended.answered),
+      stopped: sum(({ ended }) => ended.stopped),
+      failed: sum(({ ended }) => ended.failed),
+      interrupted: sum(({ ended }) => ended.interrupted),
+      expired: sum(({ ended }) => ended.expired),
+      cancelled: sum(({ ended }) => ended.cancelled),
+    },
+    waiting: sum(({ waiting }) => waiting),
+    unstarted: sum(({ unstarted }) => unstarted),
+    oldestUnstartedAt: oldest.length === 0 ? undefined : Math.min(...oldest),
+    sessions: sum(({ sessions }) => sessions),
+    lost: sum(({ lost }) => lost),
+    lostAt: lostAt.length === 0 ? undefined : Math.max(...lostAt),
+    found: sum(({ found }) => found),
+  }
 }

@@ -9,8 +9,7 @@ import { expect, test } from 'vitest'
 import { fold } from '../conversation/conversation.ts'
 import type { TurnBody } from '../conversation/entry.ts'
 import { SERVER_DEVICE, type Cursor, type SessionId, type TurnId } from '../conversation/ids.ts'
-import type { Claim, ConversationLog, NewQuestion } from './conversation-log.ts'
-import { missingIn } from './ledger.ts'
+import { missingIn, type Claim, type ConversationLog, type NewQuestion } from './conversation-log.ts'
 import { createMemoryLog } from './memory-log.ts'
 import {
   createWorld,

@@ -12,8 +12,7 @@ import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { describeConversationLog } from './conversation-log.contract.ts'
-import type { ConversationLog } from './conversation-log.ts'
-import { missingIn } from './ledger.ts'
+import { missingIn, type ConversationLog } from './conversation-log.ts'
 import { LogError } from './log-error.ts'
 import { openSqliteLog } from './sqlite-log.ts'
 import { answer, createWorld, randomBytes, readAll, started, type World } from './world.contract.ts'
@@ -26,7 +25,12 @@ const newFile = (): string => {
   files += 1
   return path.join(folder, `${files}`, 'log.db')
 }
-const events = { storeCommitted: () => undefined, storeFailed: () => undefined }
+const events = {
+  storeCommitted: () => undefined,
+  storeFailed: () => undefined,
+  commandRefused: () => undefined,
+  queueFull: () => undefined,
+}
 const fail = (error: Error): never => {
   throw error
 }
@@ -100,7 +104,7 @@ test('[L35] a damaged file ends the store: reported once, and nothing is answere
 
   const fatal: LogError[] = []
   const failures: string[] = []
-  const failing = { storeCommitted: () => undefined, storeFailed: ({ kind }: { readonly kind: string }) => void failures.push(kind) }
+  const failing = { ...events, storeFailed: ({ kind }: { readonly kind: string }) => void failures.push(kind) }
   const clock = createSimulatedClock()
   const onFatal = (error: LogError): void => void fatal.push(error)
   await using log = await openSqliteLog({ file, onFatal }, { clock, random: randomBytes(1), events: failing })

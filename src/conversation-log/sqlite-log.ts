@@ -6,10 +6,9 @@
  * It does not know what the commands mean: `sqlite-store.ts` does.
  */
 import { Worker } from 'node:worker_threads'
-import type { Events } from '../telemetry/events.ts'
 import type { ConversationLog } from './conversation-log.ts'
 import { createDoorbells } from './doorbells.ts'
-import { GroupCommit, type BatchAnswers } from './group-commit.ts'
+import { GroupCommit, type BatchAnswers, type StoreEvents } from './group-commit.ts'
 import { LogError } from './log-error.ts'
 import { fromWire } from './sqlite-errors.ts'
 import { decodeAnswers, entropyOf, type FromStore, type ToStore } from './sqlite-thread.ts'
@@ -26,7 +25,7 @@ export interface SqliteLogOptions {
 }
 
 export interface SqliteLogPorts extends LogPorts {
-  readonly events: Pick<Events, 'storeFailed' | 'storeCommitted'>
+  readonly events: StoreEvents
 }
 
 /**
@@ -54,8 +53,9 @@ export async function openSqliteLog(options: SqliteLogOptions, ports: SqliteLogP
   thread.onDeath((error) => commits.die(error))
   let closed: Promise<void> | undefined
   return portOf({
-    profile: { store: 'sqlite', durability: 'fsync', description: `SQLite, ${options.file}` },
+    profile: () => ({ store: 'sqlite', durability: 'fsync', description: `SQLite, ${options.file}` }),
     submit: (command) => commits.submit(command),
+    backlog: () => commits.backlog(),
     doorbells,
     close: () => (closed ??= closeThread(commits, thread)),
   })

@@ -1,8 +1,7 @@
 /** The rules about what became of every question that was ever accepted: [L110] to [L113]. */
 import { expect, test } from 'vitest'
 import type { TurnEndedBody } from '../conversation/entry.ts'
-import type { QuestionTally } from './conversation-log.ts'
-import { missingIn } from './ledger.ts'
+import { missingIn, type QuestionTally } from './conversation-log.ts'
 import { answer, createWorld, ended, LEASE_MS, started, TTL_MS, type OpenLog, type World } from './world.contract.ts'
 
 const NOTHING: QuestionTally = {

@@ -27,6 +27,8 @@ export const HISTORY_ITEMS_MAX = 20
 export const WRITE_ENTRIES_MAX = 64
 /** A running turn reads its log for a wish to stop at most this often. */
 export const STOP_LOOK_MS = 100
+/** Turns one process holds at a time only to give their questions other help. */
+export const TELLING_MAX = 8
 /** A process that stops waits this long for the turns it gives up to be given back; leases free the rest. */
 export const HAND_OVER_MAX_MS = 2_000
 /** One WebSocket message from an agent, in bytes: room for the longest answer in one piece. */
@@ -150,12 +152,33 @@ export const STORE_BATCH_MAX = 64
 export const STORE_QUEUE_MAX = 10_000
 /** A transaction that takes longer is a stalled disk: who waits is told `unavailable`, outcome unknown. */
 export const STORE_STALL_MAX_MS = 5_000
+/** Sessions with open turns that one partition of the store counts in one step (`tally`). */
+export const TALLY_SESSIONS_MAX = 10_000
+
+/** Redis: a connection that is not made and greeted by then has failed; the next try follows after a jittered, doubling wait. */
+export const REDIS_CONNECT_MAX_MS = 2_000
+export const REDIS_RECONNECT_BASE_MS = 100
+export const REDIS_RECONNECT_CAP_MS = 2_000
+/** A server that has answered nothing for this long is not there: everything it was told is of unknown outcome. */
+export const REDIS_REPLY_MAX_MS = 2_000
+/** A connection without traffic is asked for a sign of life after this long. */
+export const REDIS_SILENCE_MAX_MS = 5_000
+/** Claims of one process that had a write of unknown outcome, and sessions that it has put into their visitor's list. */
+export const REDIS_CLAIMS_REMEMBERED_MAX = 10_000
+export const REDIS_SESSIONS_NAMED_MAX = 50_000
+/** Redis with replicas: how often what is new is looked at whether it is settled, and how long one look waits for the replicas … */
+export const REDIS_SETTLE_INTERVAL_MS = 200
+export const REDIS_SETTLE_WAIT_MS = 500
+/** … and how long a step waits to be settled for whoever has no device that could repeat it. */
+export const REDIS_SETTLED_SOON_MS = 1_000
 
 /** Guidance: pages of one folder, and one page's Markdown in UTF-16 units, which is what can be rendered. */
 export const GUIDANCE_PAGES_MAX = 500
 export const GUIDANCE_PAGE_CHARS_MAX = 50_000
 /** Pages one search gives. */
 export const GUIDANCE_HITS_MAX = 10
+/** Pages named to somebody whom the agent cannot answer. */
+export const FALLBACK_PAGES_MAX = 3
 /** Different words of a question that are looked for. */
 export const QUESTION_TERMS_MAX = 64
 

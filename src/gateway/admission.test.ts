@@ -9,7 +9,8 @@ import {
 } from '../conversation/limits.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { createTestGateway } from '../testing/test-gateway.ts'
-import { createAdmission, takeToken, type Place, type Verdict } from './admission.ts'
+import { takeToken, type Verdict } from '../resilience/token-bucket.ts'
+import { createAdmission, type Place } from './admission.ts'
 
 const session = 'a'.repeat(32) as SessionId
 const other = 'b'.repeat(32) as SessionId

@@ -14,14 +14,7 @@ import {
 } from '../conversation/limits.ts'
 import type { SessionId } from '../conversation/ids.ts'
 import type { Clock } from '../resilience/clock.ts'
-
-/** A bucket as it was left at `at` (monotonic ms). */
-export interface Bucket {
-  readonly tokens: number
-  readonly at: number
-}
-
-export type Verdict = { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number }
+import { createTokenBuckets, type Verdict } from '../resilience/token-bucket.ts'
 
 /** A place that is held until `release`; releasing twice is harmless. */
 export type Place = { readonly ok: true; readonly release: () => void } | { readonly ok: false; readonly reason: 'capacity' | 'rate' }
@@ -37,24 +30,9 @@ export interface Admission {
   joinSession(session: SessionId): Place
 }
 
-const MINUTE_MS = 60_000
-
-/** What is left after taking one token from a bucket that holds `burst` tokens and refills evenly with `perMinute`; pure. */
-export function takeToken(
-  bucket: Bucket | undefined,
-  perMinute: number,
-  now: number,
-  burst: number = perMinute,
-): { readonly bucket: Bucket; readonly verdict: Verdict } {
-  const msPerToken = MINUTE_MS / perMinute
-  const tokens = bucket === undefined ? burst : Math.min(burst, bucket.tokens + Math.max(0, now - bucket.at) / msPerToken)
-  if (tokens >= 1) return { bucket: { tokens: tokens - 1, at: now }, verdict: { ok: true } }
-  return { bucket: { tokens, at: now }, verdict: { ok: false, retryAfterMs: Math.ceil((1 - tokens) * msPerToken) } }
-}
-
 export function createAdmission(clock: Pick<Clock, 'monotonic'>): Admission {
-  const sessions = createBuckets(SESSIONS_PER_MINUTE_MAX, clock)
-  const questions = createBuckets(QUESTIONS_PER_MINUTE_MAX, clock)
+  const sessions = createTokenBuckets({ perMinute: SESSIONS_PER_MINUTE_MAX, keysMax: ADMISSION_KEYS_MAX, clock })
+  const questions = createTokenBuckets({ perMinute: QUESTIONS_PER_MINUTE_MAX, keysMax: ADMISSION_KEYS_MAX, clock })
   const linksOfAddress = createCounters(LINKS_PER_ADDRESS_MAX)
   const linksOfSession = createCounters(LINKS_PER_SESSION_MAX)
   const links = createCounters(LINKS_MAX)
@@ -72,24 +50,6 @@ export function createAdmission(clock: Pick<Clock, 'monotonic'>): Admission {
     joinSession(session) {
       const release = linksOfSession.hold(session)
       return release === undefined ? { ok: false, reason: 'rate' } : { ok: true, release }
-    },
-  }
-}
-
-function createBuckets(perMinute: number, clock: Pick<Clock, 'monotonic'>): { take(key: string): Verdict } {
-  // In order of last use, so that the first key is the one used longest ago.
-  const buckets = new Map<string, Bucket>()
-  return {
-    take(key) {
-      const now = clock.monotonic()
-      const { bucket, verdict } = takeToken(buckets.get(key), perMinute, now)
-      buckets.delete(key)
-      buckets.set(key, bucket)
-      for (const [oldest, { at }] of buckets) {
-        if (now - at < MINUTE_MS && buckets.size <= ADMISSION_KEYS_MAX) break
-        buckets.delete(oldest)
-      }
-      return verdict
     },
   }
 }

@@ -4,14 +4,26 @@
  *
  * Bounded by characters of text; the answer used longest ago is forgotten and costs a rendering when it is asked for again.
  */
-import type { AnswerItem } from '../conversation/conversation.ts'
+import type { AnswerItem, NoticeItem } from '../conversation/conversation.ts'
 import { ANSWER_CACHE_CHARS_MAX } from '../conversation/limits.ts'
+import { NOTICE_ATTEMPT } from '../protocol/protocol.ts'
 import { ANSWER_STYLE, type HtmlStyle } from './answer-html.ts'
 import { renderBlocks, type AnswerBlock } from './render-answer.ts'
 
+/** An answer as far as rendering it goes. */
+export type RenderedAnswer = Pick<AnswerItem, 'turnId' | 'attempt' | 'text' | 'status'>
+
+/** A notice is Markdown, too: that of a turn's own, whole from the first. */
+export const asAnswer = ({ turnId, text }: Pick<NoticeItem, 'turnId' | 'text'>): RenderedAnswer => ({
+  turnId,
+  attempt: NOTICE_ATTEMPT,
+  text,
+  status: 'complete',
+})
+
 export interface AnswerBlocks {
   /** The completed blocks of an answer as it stands. */
-  of(answer: Pick<AnswerItem, 'turnId' | 'attempt' | 'text' | 'status'>): readonly AnswerBlock[]
+  of(answer: RenderedAnswer): readonly AnswerBlock[]
 }
 
 interface Known {

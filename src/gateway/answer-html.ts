@@ -12,7 +12,7 @@ const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '
 
 export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '')
 
-/** A web address without a user name in it, or one of our own help pages; nothing else becomes a link. */
+/** A web address without a user name in it, one of our own help pages, or the place on the page that says where else to get help. */
 export const isSafeLink = (href: string): boolean => targetOf(href) !== undefined
 
 /** Where a link may go. */
@@ -32,8 +32,10 @@ export interface WrittenLink {
 /** Any other address of ours would let an answer send people to where something is done. */
 const HELP_PAGE = /^\/help\/[a-z0-9-]+(?:#[a-z0-9-]+)?$/
 
+const OTHER_HELP = '#other-help'
+
 function targetOf(href: string): Target | undefined {
-  if (HELP_PAGE.test(href)) return { href, host: undefined }
+  if (HELP_PAGE.test(href) || href === OTHER_HELP) return { href, host: undefined }
   if (!/^https?:\/\//i.test(href)) return undefined
   const url = URL.parse(href)
   if (url === null || url.username !== '' || url.password !== '' || url.hostname === '') return undefined

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createTestGateway, type TestGateway, type TestVisitor } from '../testing/test-gateway.ts'
+import { createTestGateway, TEST_HELP, type TestGateway, type TestVisitor } from '../testing/test-gateway.ts'
 
 const ID = '018f0000-0000-7000-8000-000000000001'
 const OTHER_ID = '018f0000-0000-7000-8000-000000000002'
@@ -111,7 +111,14 @@ describe('asking', () => {
     expect({ status, body }).toEqual({ status: 200, body: { status: 'sent', message } })
     expect((await gateway.claim()).session).toBe(session)
     expect(gateway.events.of('questionAccepted')).toEqual([
-      { session, turn: expect.stringMatching(/^[0-9a-f]{24}$/), transport: 'api', duplicate: false, tookMs: 0 },
+      {
+        session,
+        turn: expect.stringMatching(/^[0-9a-f]{24}$/),
+        transport: 'api',
+        duplicate: false,
+        tookMs: 0,
+        from: { traceId: expect.any(String), spanId: expect.any(String), requestId: expect.any(String) },
+      },
     ])
   })
   test('[H9] without an id gives the question one', async () => {
@@ -127,15 +134,42 @@ describe('asking', () => {
     const { body } = await visitor.json('POST', `/api/v1/sessions/${session}/messages`, { content: 'And?', metadata: { inReplyTo: ID } })
     expect(body).toMatchObject({ message: { metadata: { inReplyTo: ID } } })
   })
-  test('[H10] while the agent is away is kept and queued', async () => {
+  test('[H10][H50] while the agent is away is kept and queued, with other help at once', async () => {
     await using gateway = await createTestGateway()
     gateway.isAgentAway = true
     const visitor = gateway.visitor()
     const session = await visitor.session()
-    const { status, body } = await ask(visitor, session, 'Hello', ID)
-    expect({ status, body }).toMatchObject({
+    const first = await ask(visitor, session, 'Hello', ID)
+    const metadata = { topic: 'fallback', fallback: true, reason: 'circuit-breaker-open', inReplyTo: ID }
+    expect(first).toMatchObject({
       status: 202,
-      body: { status: 'queued', message: { id: ID }, notice: expect.stringContaining('saved') },
+      body: {
+        status: 'queued',
+        message: { id: ID, status: 'queued' },
+        notice: TEST_HELP,
+        fallback: { role: 'system', content: TEST_HELP, status: 'complete', metadata },
+      },
+    })
+    const { body } = await visitor.json('GET', `/api/v1/sessions/${session}/messages`)
+    expect(Object(body).messages).toEqual([Object(first.body).message, Object(first.body).fallback])
+    expect(await ask(visitor, session, 'Hello', ID)).toMatchObject({ status: 202, body: first.body })
+    await gateway.answer('Hi.')
+    expect(await ask(visitor, session, 'Hello', ID)).toMatchObject({
+      status: 200,
+      body: { status: 'sent', message: { status: 'answered' } },
+    })
+  })
+  test('[H10][H50] is queued all the same when no other help comes within a second', async () => {
+    await using gateway = await createTestGateway()
+    Object.assign(gateway, { isAgentAway: true, isHelpGiven: false })
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    const asking = ask(visitor, session, 'Hello', ID)
+    await gateway.events.next('questionAccepted')
+    await gateway.clock.advance(1_000)
+    expect(await asking).toMatchObject({
+      status: 202,
+      body: { status: 'queued', message: { id: ID, status: 'sent' }, notice: expect.stringContaining('saved') },
     })
     expect((await gateway.claim()).session).toBe(session)
   })

@@ -13,6 +13,7 @@ import type { GatewayContext } from './gateway-context.ts'
 import { checked, jsonBody, RAW_PAYLOAD } from './json-body.ts'
 import { listMessages } from './message-list.ts'
 import { messageView, type MessageView } from './message-view.ts'
+import { waitForAnswer } from './wait-for-answer.ts'
 
 type Handler = (request: Request, h: ResponseToolkit) => Promise<Lifecycle.ReturnValue> | Lifecycle.ReturnValue
 type Method = 'GET' | 'POST' | 'DELETE'
@@ -148,12 +149,26 @@ const postMessage =
       typed: content,
       inReplyTo: metadata?.inReplyTo,
       transport: 'api',
+      from: context.traceOf(request),
     })
-    const message = await findMessage(context, request, asked.messageId)
-    return message.status === 'queued' || context.isAgentAway()
-      ? h.response({ status: 'queued', message, notice: QUEUED_NOTICE }).code(202)
-      : h.response({ status: 'sent', message }).code(200)
+    const isAway = context.isAgentAway()
+    if (isAway) {
+      const { log, clock, draining: signal } = context
+      await waitForAnswer(log, clock, { session: session.id, messageId: asked.messageId, waitMs: HELP_WAIT_MAX_MS, signal })
+    }
+    const { message, fallback } = await shownFor(context, request, asked.messageId)
+    if (message.status !== 'queued' && !(isAway && message.status === 'sent')) return h.response({ status: 'sent', message }).code(200)
+    return h.response({ status: 'queued', message, notice: fallback?.content ?? QUEUED_NOTICE, ...(fallback && { fallback }) }).code(202)
   }
+
+/** While the agent is away other help appears at once, unless something else is wrong, too. */
+const HELP_WAIT_MAX_MS = 1_000
+
+/** A question as the log has it now, and the other help that it was given. */
+interface Shown {
+  readonly message: MessageView
+  readonly fallback: MessageView | undefined
+}
 
 /** The field `id` and the header `Idempotency-Key` are the same thing, so they must agree. */
 function idempotencyKey(request: Request, id: MessageId | undefined): MessageId | undefined {
@@ -181,16 +196,16 @@ const stopMessage =
     const session = await ownSession(context, request)
     jsonBody(request, noFields)
     const { isStopping } = await context.sessions.stop(session.visitor, session.id, message)
-    const view = await findMessage(context, request, message)
-    return h.response({ status: isStopping ? 'stopping' : 'ended', message: view }).code(isStopping ? 202 : 200)
+    const shown = await shownFor(context, request, message)
+    return h.response({ status: isStopping ? 'stopping' : 'ended', message: shown.message }).code(isStopping ? 202 : 200)
   }
 
-/** A question as the log has it now. */
-async function findMessage(context: GatewayContext, request: Request, id: string): Promise<MessageView> {
+async function shownFor(context: GatewayContext, request: Request, id: string): Promise<Shown> {
   const { session, conversation } = await context.sessions.read(context.visitorOf(request), parameter(request, 'session'))
   const question = conversation.items.find((item) => item.kind === 'question' && item.messageId === id)
   if (question === undefined) throw new MessageNotFoundError()
-  return messageView(session.id, question)
+  const notice = conversation.items.find((item) => item.kind === 'notice' && item.inReplyTo === id)
+  return { message: messageView(session.id, question), fallback: notice && messageView(session.id, notice) }
 }
 
 const getStatus =

@@ -1,13 +1,13 @@
 /** The chat page as its template needs it: the conversation as it stands, the forms, and the data for its script. */
 import type { Request } from '@hapi/hapi'
-import { isOpen, type AnswerItem, type Item } from '../conversation/conversation.ts'
+import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { QUESTION_GRAPHEMES_MAX, SESSION_ENDING_MS, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
 import type { Session } from '../conversation-log/conversation-log.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
-import type { AnswerBlocks } from './answer-blocks.ts'
+import { asAnswer, type AnswerBlocks } from './answer-blocks.ts'
 import { linksIn } from './answer-links.ts'
 import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { LINK_PATH } from './routes.ts'
@@ -23,6 +23,8 @@ export interface ChatPageOptions {
   readonly problem?: QuestionProblem
   /** Said above the box; not an error. */
   readonly notice?: string
+  /** Loads again by itself while a question waits, because the person asked for it. */
+  readonly refreshes?: boolean
   /** Items before this place in the log, instead of the latest. */
   readonly before?: number
 }
@@ -33,6 +35,12 @@ export const conversationPath = (session: string): string => `/conversations/${s
 export const answerPath = (session: string, messageId: MessageId): string =>
   `${conversationPath(session)}?wait=${messageId}#${questionKey(messageId)}`
 
+/** Where the answer is shown as it is written. */
+export const writtenPath = (session: string, messageId: MessageId): string => `${conversationPath(session)}/answers/${messageId}`
+
+const REFRESH_SECONDS = 10
+
+/** The ways to the answer of a question that waits. */
 /** When the conversation closes. Every page about one says it. */
 export const keptUntilLine = ({ context }: PageShell, { expiresAt }: Session): string =>
   fill(ENGLISH.chat.keptUntil, { time: formatTime(expiresAt, context.clock.now(), ENGLISH.item) })
@@ -76,8 +84,9 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         earlierHref: window.start > 0 && first !== undefined ? `${base}?before=${first.seq}` : undefined,
         latestHref: window.end < items.length ? base : undefined,
         running: running?.kind === 'question' ? running : undefined,
-        checkHref: waiting?.kind === 'question' ? answerPath(session.id, waiting.messageId) : undefined,
-        connection: context.level() === 'limited' || context.isAgentAway() ? ENGLISH.live.limited : undefined,
+        check: waiting?.kind === 'question' ? checkOf(session.id, waiting) : undefined,
+        refreshSeconds: options.refreshes === true && waiting !== undefined ? REFRESH_SECONDS : undefined,
+        connection: context.doAnswersWait() ? ENGLISH.live.limited : undefined,
         error: options.problem === undefined ? undefined : ENGLISH.live.problems[options.problem],
         notice: options.notice,
         typed: options.typed,
@@ -98,6 +107,14 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
   }
 }
 
+/** How to look for the answer to a question that has none yet. */
+const checkOf = (session: string, { messageId, status }: QuestionItem) => ({
+  href: answerPath(session, messageId),
+  asWrittenHref: writtenPath(session, messageId),
+  refreshHref: `${conversationPath(session)}?refresh=on#${questionKey(messageId)}`,
+  text: status === 'queued' ? ENGLISH.chat.waitingForAssistant : ENGLISH.chat.working,
+})
+
 /** Which of the items are shown: the latest, or those before a place in the log. */
 function windowOf(items: readonly Item[], before: number | undefined): { readonly start: number; readonly end: number } {
   const later = before === undefined ? -1 : items.findIndex((item) => item.seq >= before)
@@ -108,15 +125,15 @@ function windowOf(items: readonly Item[], before: number | undefined): { readonl
 /** One message for the template. */
 function itemModel(view: ItemView, item: Item | undefined, blocks: AnswerBlocks, mintId: () => MessageId): object {
   const action = view.action === undefined ? undefined : { ...view.action, newMessageId: mintId() }
-  if (item?.kind !== 'answer') return { ...view, action, text: item?.text ?? '', blocks: [], links: [] }
-  const done = blocks.of(item)
+  if (item === undefined || item.kind === 'question') return { ...view, action, text: item?.text ?? '', blocks: [], links: [] }
+  const done = blocks.of(item.kind === 'notice' ? asAnswer(item) : item)
   const rest = item.text.slice(done.at(-1)?.upTo ?? 0)
   return {
     ...view,
     action,
     text: rest.trim() === '' ? '' : rest.trimStart(),
     blocks: done.map(({ html }) => html),
-    links: item.status === 'streaming' ? [] : linksIn(done),
+    links: item.kind === 'notice' || item.status === 'streaming' ? [] : linksIn(done),
   }
 }
 
@@ -128,11 +145,12 @@ const blankView = (kind: ItemView['kind']) => ({
   isoTime: '',
   status: [],
   state: 'done',
+  isWorking: false,
   blocks: [],
   links: [],
   text: '',
 })
-const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', label: '', about: '' })
+const blankAction = (name: ItemAction['name']) => ({ name, messageId: '', newMessageId: '', text: '', label: '', about: '' })
 
 /** What the page's `<template>` elements hold. */
 const BLANK = {

@@ -96,7 +96,14 @@ async function start(shell: PageShell, request: Request, h: ResponseToolkit): Re
     if (typed === undefined) return await seeOther(h, conversationPath((await context.sessions.create(visitor, address)).id))
     const messageId = postedMessageId(context, request)
     const session = await context.sessions.create(visitor, address, messageId)
-    await context.sessions.ask(visitor, { session: session.id, messageId, typed, inReplyTo: undefined, transport: 'form' })
+    await context.sessions.ask(visitor, {
+      session: session.id,
+      messageId,
+      typed,
+      inReplyTo: undefined,
+      transport: 'form',
+      from: context.traceOf(request),
+    })
     return await seeOther(h, answerPath(session.id, messageId))
   } catch (error) {
     if (error instanceof TooManySessionsError) return list(shell, request, h, ENGLISH.chat.tooManyConversations)
@@ -113,6 +120,7 @@ async function show(context: GatewayContext, pages: ChatPages, request: Request,
     await hold(context, request, own.session.id, question.messageId)
     return htmlReply(h, pages.render(request, await context.sessions.read(visitor, own.session.id)))
   }
+  if (queryText(request, 'refresh') === 'on') return htmlReply(h, pages.render(request, own, { refreshes: true }))
   const before = Number(queryText(request, 'before'))
   return htmlReply(h, pages.render(request, own, Number.isSafeInteger(before) && before > 0 ? { before } : {}))
 }
@@ -139,19 +147,16 @@ async function ask(context: GatewayContext, pages: ChatPages, request: Request, 
   return put(context, pages, request, h)({ typed, messageId, inReplyTo: undefined })
 }
 
-/** The same question once more, as a new one that says which it repeats. */
+/** The same question once more, or one for the rest of its answer, as a new one that says which it goes on from. */
 async function askAgain(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const again = formField(request, 'inReplyTo') ?? ''
   const own = await context.sessions.read(context.visitorOf(request), idOf(request))
   const question = isMessageId(again) ? findQuestion(own.conversation, again) : undefined
   // A form that no page of ours made: nothing to ask, and the page shows how things stand.
   if (question === undefined) return seeOther(h, conversationPath(own.session.id))
-  return put(
-    context,
-    pages,
-    request,
-    h,
-  )({ typed: question.text, messageId: postedMessageId(context, request), inReplyTo: question.messageId })
+  const typed = formField(request, FORM_FIELDS.question) ?? ''
+  const messageId = postedMessageId(context, request)
+  return put(context, pages, request, h)({ typed: typed === '' ? question.text : typed, messageId, inReplyTo: question.messageId })
 }
 
 type Put = Pick<NewAsk, 'typed' | 'inReplyTo'> & { readonly messageId: MessageId }
@@ -166,7 +171,7 @@ function put(context: GatewayContext, pages: ChatPages, request: Request, h: Res
   return async function append(question): ReturnType<Handler> {
     const { messageId, typed } = question
     try {
-      await context.sessions.ask(visitor, { ...question, session, transport: 'form' })
+      await context.sessions.ask(visitor, { ...question, session, transport: 'form', from: context.traceOf(request) })
       return await seeOther(h, answerPath(session, messageId))
     } catch (error) {
       if (error instanceof MessageConflictError) return append({ ...question, messageId: editedId(messageId, typed) })

@@ -1,13 +1,14 @@
 import { server as createServer } from '@hapi/hapi'
 import { describe, expect, test } from 'vitest'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
+import { mintTrace, referenceOf } from '../conversation/trace.ts'
 import { createFaultyLog } from '../testing/faulty-log.ts'
 import { createRecordedEvents } from '../testing/recorded-events.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { createTestGateway, type TestGateway } from '../testing/test-gateway.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
-import { mintReference } from './reference.ts'
+import { registerRequestTraces } from './request-trace.ts'
 
 const REFERENCE = /^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}$/
 const SECRET_WORDS = 'SELECT secret FROM /srv/app.ts'
@@ -67,7 +68,7 @@ describe('what is reported', () => {
     await using gateway = await failing(thrower(cause))
     const { body } = await gateway.visitor().json('GET', '/api/v1/fail/7?q=private')
     expect(gateway.events.of('requestFailed')).toEqual([
-      { method: 'GET', route: '/api/v1/fail/{id}', status: 500, reference: Object(body).error.reference, cause },
+      { method: 'GET', route: '/api/v1/fail/{id}', status: 500, reference: Object(body).error.reference, trace: expect.anything(), cause },
     ])
   })
   test('[E13] names no address that nobody serves', async () => {
@@ -84,7 +85,7 @@ describe('what is reported', () => {
     expect(gateway.events.of('requestFailed')).toEqual([])
   })
   test('[E21] is quoted by six characters that are easy to read out', () => {
-    const references = Array.from({ length: 500 }, () => mintReference(randomBytes))
+    const references = Array.from({ length: 500 }, () => referenceOf(mintTrace(randomBytes)))
     expect(references.every((reference) => REFERENCE.test(reference))).toBe(true)
     expect(new Set(references).size).toBe(500)
   })
@@ -96,7 +97,8 @@ describe('the page about a failure', () => {
     const server = createServer()
     const events = createRecordedEvents()
     const renderErrorPage = () => thrower(new Error(SECRET_WORDS))
-    registerErrorReplies(server, { events, randomBytes, renderErrorPage, isAnswered: () => true })
+    const traceOf = registerRequestTraces(server, { clock: createSimulatedClock(), randomBytes, events })
+    registerErrorReplies(server, { events, traceOf, renderErrorPage, isAnswered: () => true })
     const { statusCode, payload } = await server.inject('/nothing')
     expect([statusCode, payload.startsWith('<!DOCTYPE html><html lang="en">')]).toEqual([404, true])
     expect(events.of('requestFailed')).toMatchObject([{ status: 404 }, { route: 'error-page', status: 500 }])

@@ -6,15 +6,14 @@
  */
 import type { Lifecycle, Request, ResponseObject, ResponseToolkit, Server } from '@hapi/hapi'
 import { ChatServiceError } from '../chat-service-error.ts'
-import type { RandomBytes } from '../conversation/ids.ts'
+import { referenceOf } from '../conversation/trace.ts'
 import { retryAfterOf } from '../resilience/retry-after.ts'
-import type { Events } from '../telemetry/events.ts'
+import type { Events, RequestTrace } from '../telemetry/events.ts'
 import { RequestError, ValidationError, type InputFault } from './errors.ts'
 import { messageFor, OFFLINE_NOTICE, titleFor } from './error-words.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { ErrorPage, RenderErrorPage } from './gateway-context.ts'
-import { mintReference } from './reference.ts'
 import { isApiRequest, routeTemplate } from './routes.ts'
 
 /** A failure as others may see it. */
@@ -33,12 +32,14 @@ const UNAVAILABLE_RETRY_AFTER_MS = 5_000
 /** hapi's own refusals, by status. Everything else that is not ours is `INTERNAL_ERROR`. */
 const HTTP_CODES: Readonly<Record<number, string>> = {
   400: 'VALIDATION_ERROR',
+  401: 'UNAUTHORIZED',
   403: 'FORBIDDEN',
   404: 'NOT_FOUND',
   405: 'METHOD_NOT_ALLOWED',
   408: 'REQUEST_TIMEOUT',
   413: 'PAYLOAD_TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
+  429: 'RATE_LIMITED',
   503: 'OVERLOADED',
 }
 
@@ -85,31 +86,34 @@ export function failureBody({ code, isRetryable, faults }: Failure, reference: s
 
 export interface ErrorRepliesOptions {
   readonly events: Pick<Events, 'requestFailed'>
-  readonly randomBytes: RandomBytes
+  /** Which trace a request belongs to: the reference is made from it. */
+  readonly traceOf: (request: Request) => RequestTrace
   /** Asked at every failure, because pages come after the plugin's own parts; `undefined`: nobody gets a page. */
   readonly renderErrorPage: (() => RenderErrorPage) | undefined
   /** Whether a failure of this request is answered here. */
   readonly isAnswered: (request: Request) => boolean
 }
 
-export function registerErrorReplies(server: Server, { events, randomBytes, renderErrorPage, isAnswered }: ErrorRepliesOptions): void {
+export function registerErrorReplies(server: Server, { events, traceOf, renderErrorPage, isAnswered }: ErrorRepliesOptions): void {
   const reply = async (request: Request, h: ResponseToolkit): Promise<Lifecycle.ReturnValue> => {
     const { response } = request
     if (typeof response === 'symbol' || !('isBoom' in response) || !isAnswered(request)) return h.continue
     const failure = failureOf(response, response.output.statusCode)
-    const reference = mintReference(randomBytes)
+    const trace = traceOf(request)
+    const reference = referenceOf(trace)
     events.requestFailed({
       method: request.method.toUpperCase(),
       route: routeTemplate(request),
       status: failure.status,
       reference,
+      trace,
       cause: response,
     })
     const answer =
       renderErrorPage === undefined || isApiRequest(request)
         ? h.response(failureBody(failure, reference)).type('application/json')
         : h.response(await errorPage(request, failure, { reference, render: renderErrorPage() })).type('text/html')
-    return withHeaders(answer, failure)
+    return withHeaders(answer, failure, namedInLowerCase(response.output.headers))
   }
 
   async function errorPage(
@@ -128,7 +132,14 @@ export function registerErrorReplies(server: Server, { events, randomBytes, rend
       return await render(request, page)
     } catch (cause) {
       // The page about the failure failed too: say so in the log, and still answer.
-      events.requestFailed({ method: request.method.toUpperCase(), route: 'error-page', status: 500, reference, cause })
+      events.requestFailed({
+        method: request.method.toUpperCase(),
+        route: 'error-page',
+        status: 500,
+        reference,
+        trace: traceOf(request),
+        cause,
+      })
       return minimalErrorPage(page)
     }
   }
@@ -136,12 +147,19 @@ export function registerErrorReplies(server: Server, { events, randomBytes, rend
   server.ext('onPreResponse', reply)
 }
 
-function withHeaders(answer: ResponseObject, failure: Failure): ResponseObject {
+/** What HTTP asks of a refusal, where whoever refused has set it. */
+const KEPT_HEADERS = ['www-authenticate', 'retry-after', 'allow']
+
+function withHeaders(answer: ResponseObject, failure: Failure, set: Readonly<Record<string, unknown>>): ResponseObject {
   answer.code(failure.status).header('cache-control', 'no-store')
+  for (const name of KEPT_HEADERS) if (typeof set[name] === 'string') answer.header(name, set[name])
   for (const [name, value] of Object.entries(failure.headers)) answer.header(name, value)
   if (failure.retryAfterMs !== undefined) answer.header('retry-after', String(retryAfterSeconds(failure.retryAfterMs)))
   return answer
 }
+
+const namedInLowerCase = (headers: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
 /** `Retry-After` counts whole seconds, and 0 would invite a loop. */
 const retryAfterSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))

@@ -24,8 +24,9 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   OVERLOADED: 'The service is busy. Try again later.',
 }
 
-/** Our own API never waits for a part that can be refused like this; the routes of a team that registers the plugins may. */
+/** The API never answers these: the first is for the pages of operators, the rest for the routes of a team that registers the plugins. */
 const REFUSALS: Readonly<Record<string, string>> = {
+  UNAUTHORIZED: 'This is for the people who run the service.',
   BULKHEAD_FULL: 'The service is busy. Try again later.',
   CIRCUIT_BREAKER_OPEN: 'A part of the service does not work at the moment and is left alone for a while. Try again later.',
   TIMEOUT: 'A part of the service took too long to answer. Try again later.',
@@ -33,6 +34,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
 
 const TITLES: Readonly<Record<number, string>> = {
   400: 'There is a problem with what was sent',
+  401: 'Not for everybody',
   403: 'Send the form again',
   404: 'Page not found',
   405: 'Page not found',
@@ -47,7 +49,7 @@ const TITLES: Readonly<Record<number, string>> = {
 
 /** Sent with every 503 `offline`, and shown to people while nothing can be saved. */
 export const OFFLINE_NOTICE = 'We cannot save or show messages at the moment. Keep your text and try again in a few minutes.'
-/** Sent with every 202 `queued`. */
+/** Sent with a 202 `queued` that has no other help. */
 export const QUEUED_NOTICE = 'Your question is saved. The assistant is not available at the moment; it will answer as soon as it is back.'
 
 export const messageFor = (code: string): string =>

@@ -6,19 +6,10 @@ import { LogError } from '../conversation-log/log-error.ts'
 import type { TurnBody } from '../conversation/entry.ts'
 import { mintMessageId, SERVER_DEVICE, type SessionId } from '../conversation/ids.ts'
 import { EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS, LINKS_PER_SESSION_MAX } from '../conversation/limits.ts'
+import { openStream, type OpenStream } from '../testing/open-stream.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { createTestGateway, TEST_HOST, type TestGateway, type TestVisitor } from '../testing/test-gateway.ts'
-
-/** An answer as it arrives over a real connection. */
-interface OpenStream extends AsyncDisposable {
-  readonly answer: IncomingMessage
-  /** Resolves with all text so far once it holds `what`. */
-  until(what: string): Promise<string>
-  /** Resolves with all text once the answer is whole. */
-  whole(): Promise<string>
-  leave(): void
-}
 
 interface Asking {
   readonly headers?: Readonly<Record<string, string>>
@@ -32,49 +23,8 @@ async function listening(): Promise<TestGateway> {
   return gateway
 }
 
-async function open(gateway: TestGateway, visitor: TestVisitor, session: string, asking: Asking = {}): Promise<OpenStream> {
-  const sent = httpRequest({
-    host: '127.0.0.1',
-    port: Number(gateway.server.info.port),
-    method: asking.method ?? 'GET',
-    path: `/api/v1/sessions/${session}/events${asking.query ?? ''}`,
-    headers: { host: TEST_HOST, cookie: visitor.cookie, ...asking.headers },
-  })
-  sent.end()
-  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
-  answer.setEncoding('utf8')
-  let text = ''
-  const waiting = new Set<() => void>()
-  answer.on('data', (piece: string) => {
-    text += piece
-    for (const look of waiting) look()
-  })
-  const ended = once(answer, 'end')
-  // Whoever leaves early does not wait for the end.
-  ended.catch(() => undefined)
-  return {
-    answer,
-    async until(what) {
-      const { promise, resolve } = Promise.withResolvers<string>()
-      const look = (): void => {
-        if (text.includes(what)) resolve(text)
-      }
-      waiting.add(look)
-      look()
-      return promise.finally(() => waiting.delete(look))
-    },
-    async whole() {
-      await ended
-      return text
-    },
-    leave: () => void sent.destroy(),
-    async [Symbol.asyncDispose]() {
-      sent.on('error', () => undefined)
-      answer.on('error', () => undefined)
-      sent.destroy()
-    },
-  }
-}
+const open = (gateway: TestGateway, visitor: TestVisitor, session: string, { query = '', ...asking }: Asking = {}): Promise<OpenStream> =>
+  openStream(gateway, visitor, { path: `/api/v1/sessions/${session}/events${query}`, ...asking })
 
 async function ask(visitor: TestVisitor, session: string, content: string): Promise<void> {
   const { status } = await visitor.json('POST', `/api/v1/sessions/${session}/messages`, { content })
@@ -116,7 +66,7 @@ describe('GET events', () => {
       'x-content-type-options': 'nosniff',
     })
     expect(headers['content-encoding']).toBeUndefined()
-    expect(gateway.events.of('linkResumed')).toEqual(['snapshot'])
+    expect(gateway.events.of('linkResumed')).toEqual([{ outcome: 'snapshot', missed: 0 }])
   })
 
   test('[H40] goes on after `Last-Event-ID`, which counts before `?after=`', async () => {
@@ -276,7 +226,7 @@ describe('a stream', () => {
     for (const stream of held) streams.use(stream)
     const refused = await visitor.json('GET', `/api/v1/sessions/${session}/events`)
     expect([refused.status, refused.headers['retry-after'], Object(refused.body).error.code]).toEqual([429, '5', 'RATE_LIMITED'])
-    expect(gateway.events.of('linkRefused')).toEqual(['rate'])
+    expect(gateway.events.of('linkRefused')).toEqual([{ transport: 'sse', reason: 'rate' }])
     const closed = gateway.events.next('linkClosed')
     held[0]?.leave()
     await closed

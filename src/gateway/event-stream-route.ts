@@ -6,13 +6,14 @@ import { Readable } from 'node:stream'
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import * as v from 'valibot'
 import { parseCursor, type Cursor, type SessionId } from '../conversation/ids.ts'
-import { EVENT_STREAM_BYTES_BUFFERED, EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS } from '../conversation/limits.ts'
+import { EVENT_STREAM_BYTES_BUFFERED } from '../conversation/limits.ts'
+import { referenceOf } from '../conversation/trace.ts'
 import { failureBody, failureOf } from './error-replies.ts'
 import { RateLimitError, RequestError, ValidationError } from './errors.ts'
 import { eventStream, formatEvent } from './event-stream.ts'
 import type { GatewayContext } from './gateway-context.ts'
+import { takePlace, untilOver } from './held-response.ts'
 import { checked } from './json-body.ts'
-import { mintReference } from './reference.ts'
 import { routeTemplate } from './routes.ts'
 
 const RETRY_AFTER_MS = 5_000
@@ -50,54 +51,28 @@ interface Follow {
 
 /** The body of the answer. @throws RateLimitError | RequestError when there is no place for one more */
 function openStream(context: GatewayContext, request: Request, follow: Follow): Readable {
-  const { clock, events, draining } = context
-  const leave = takePlace(context, request, follow.session)
+  const { clock, events } = context
+  const place = takePlace(context, request, follow.session)
+  if (!place.ok) throw refusal(context, place.reason)
   const openedAt = clock.monotonic()
   events.linkOpened('sse')
-
-  const over = new AbortController()
-  const end = (): void => over.abort()
   const { res } = request.raw
-  const cancels = [
-    clock.schedule(EVENT_STREAM_MAX_MS, end),
-    // A reader that takes nothing does not let the stream come to its end.
-    clock.schedule(EVENT_STREAM_MAX_MS + EVENT_STREAM_GOODBYE_MS, () => res.destroy()),
-  ]
-  draining.addEventListener('abort', end, { once: true })
-  const close = (): void => {
-    end()
-    leave()
-    for (const cancel of cancels) cancel()
-    draining.removeEventListener('abort', end)
+  const signal = untilOver(context, request, () => {
+    place.release()
     events.linkClosed({ transport: 'sse', code: res.statusCode, heldMs: clock.monotonic() - openedAt })
-  }
-  if (draining.aborted) end()
-  // The reader may have left while its session was looked up.
-  if (res.destroyed) close()
-  else res.once('close', close)
-
-  const pieces = eventStream(context, { ...follow, signal: over.signal, onPositioned: events.linkResumed.bind(events) })
+  })
+  const pieces = eventStream(context, {
+    ...follow,
+    signal,
+    onPositioned: (outcome, missed) => events.linkResumed({ outcome, missed }),
+  })
   return Readable.from(orFailed(pieces, context, request), { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
 }
 
-function takePlace(context: GatewayContext, request: Request, session: SessionId): () => void {
-  const { admission, events } = context
-  const refuse = (reason: 'capacity' | 'rate'): Error => {
-    events.linkRefused(reason)
-    if (reason === 'rate') return new RateLimitError(RETRY_AFTER_MS)
-    return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(RETRY_AFTER_MS / 1000) } })
-  }
-  const ofAddress = admission.openLink(context.addressOf(request))
-  if (!ofAddress.ok) throw refuse(ofAddress.reason)
-  const ofSession = admission.joinSession(session)
-  if (ofSession.ok) {
-    return () => {
-      ofAddress.release()
-      ofSession.release()
-    }
-  }
-  ofAddress.release()
-  throw refuse(ofSession.reason)
+function refusal({ events }: GatewayContext, reason: 'capacity' | 'rate'): Error {
+  events.linkRefused({ transport: 'sse', reason })
+  if (reason === 'rate') return new RateLimitError(RETRY_AFTER_MS)
+  return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(RETRY_AFTER_MS / 1000) } })
 }
 
 /** The headers are gone by the time that a stream fails, so the failure is its last event. */
@@ -110,8 +85,9 @@ async function* orFailed(
     yield* pieces
   } catch (cause) {
     const failure = failureOf(cause, 500)
-    const reference = mintReference(context.randomBytes)
-    context.events.requestFailed({ method: 'GET', route: routeTemplate(request), status: failure.status, reference, cause })
+    const trace = context.traceOf(request)
+    const reference = referenceOf(trace)
+    context.events.requestFailed({ method: 'GET', route: routeTemplate(request), status: failure.status, reference, trace, cause })
     const code = failure.code === 'INTERNAL_ERROR' ? 'UNKNOWN_ERROR' : failure.code
     yield formatEvent('failed', failureBody({ ...failure, code }, reference))
   }

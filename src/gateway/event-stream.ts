@@ -30,8 +30,8 @@ export interface EventStreamRequest {
   readonly after: Cursor | 'unknown' | undefined
   /** Ends the stream, without an error. */
   readonly signal: AbortSignal
-  /** How the reader was found to stand; called once, unless the session is gone. */
-  readonly onPositioned: (how: 'resumed' | 'snapshot' | 'fork') => void
+  /** How the reader was found to stand, and how many entries it has missed; called once, unless the session is gone. */
+  readonly onPositioned: (how: 'resumed' | 'snapshot' | 'fork', missed: number) => void
 }
 
 export const EVENT_STREAM_EVENTS = ['entry', 'block', 'snapshot', 'level', 'fork', 'failed'] as const
@@ -76,7 +76,7 @@ export async function* eventStream(ports: EventStreamPorts, request: EventStream
       bell.reset()
       const step: Step | 'gone' = await readOn(log, session, standing, blocks)
       if (step === 'gone') return
-      if (!isPositioned) request.onPositioned(step.how)
+      if (!isPositioned) request.onPositioned(step.how, step.missed)
       isPositioned = true
       yield* step.pieces
       standing = step.standing
@@ -109,6 +109,8 @@ async function standingOf(
 
 interface Step {
   readonly how: 'resumed' | 'snapshot' | 'fork'
+  /** Entries between where a reader that resumes stood and the end of the log. */
+  readonly missed: number
   readonly pieces: Iterable<string>
   /** Once all pieces have gone out. */
   readonly standing: Standing
@@ -121,10 +123,11 @@ async function readOn(log: ConversationLog, session: SessionId, standing: Standi
   const read = await log.read(session, standing.cursor, READ_ENTRIES_MAX)
   if (read.type === 'gone') return 'gone'
   if (read.type === 'fork') return showAnew(log, session, 'fork', blocks)
-  const { logId, entries } = read
+  const { logId, entries, head } = read
   const last = entries.at(-1)
   return {
     how: 'resumed',
+    missed: Math.max(0, (head?.seq ?? 0) - (standing.cursor?.seq ?? 0)),
     pieces: entryPieces(logId, entries, blocks),
     standing: last === undefined ? standing : { type: 'at', cursor: { logId, seq: last.seq, id: last.id } },
     isMore: entries.length === READ_ENTRIES_MAX,
@@ -147,7 +150,7 @@ async function showAnew(log: ConversationLog, session: SessionId, how: 'snapshot
   const snapshot: ServerEvent = { event: 'snapshot', data: { head: conversation.head, items, earlier } }
   const shown = withPlace([snapshot, ...blocks.of(items).map(blockEvent)], cursor === undefined ? '' : formatCursor(cursor))
   const pieces = how === 'fork' ? [formatEvent('fork', {}, ''), ...shown] : shown
-  return { how, pieces, standing: { type: 'at', cursor }, isMore: false }
+  return { how, missed: 0, pieces, standing: { type: 'at', cursor }, isMore: false }
 }
 
 interface ServerEvent {

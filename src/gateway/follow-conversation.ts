@@ -32,7 +32,7 @@ export async function* followConversation(
       yield place.conversation
       await bell.rung()
       // An answer arrives in many small parts; looking at each of them would tell nothing new.
-      await pause(clock, signal)
+      if (place.conversation.items.some((item) => item.kind === 'answer' && item.status === 'streaming')) await pause(clock, signal)
     }
   } finally {
     bell.stop()

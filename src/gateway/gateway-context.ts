@@ -9,7 +9,7 @@ import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
 import type { LEVELS } from '../protocol/protocol.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { ServiceProfile } from '../service-profile/service-profile.ts'
-import type { Events } from '../telemetry/events.ts'
+import type { Events, RequestTrace } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import type { Assets } from './assets.ts'
@@ -45,6 +45,8 @@ export interface GatewayOptions {
   readonly onLevelChange?: OnLevelChange
   /** While true, questions are kept and answered later: the API says `queued`. */
   readonly isAgentAway: () => boolean
+  /** While true, answers have to wait, because the agent is away or not yet trusted again: pages say so. */
+  readonly doAnswersWait: () => boolean
   /** What the pages say of the service, and whether questions are taken; asked at every request. */
   readonly service: () => ServiceProfile
   readonly clock: Clock
@@ -86,6 +88,8 @@ export interface GatewayContext extends GatewayOptions {
   readonly blocks: AnswerBlocks
   /** The value of the hidden field `FORM_FIELDS.csrf`; every form post is checked for it before its handler runs. */
   csrfTokenOf(request: Request): string
+  /** Which trace the request belongs to, and its id in the log. */
+  traceOf(request: Request): RequestTrace
   /** The nonce of this response's Content-Security-Policy, for `<script nonce>`. */
   nonceOf(request: Request): string
   /** The address that limits count, without a port. */

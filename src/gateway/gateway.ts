@@ -12,13 +12,20 @@ import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
 import { guardedStyle } from './leaving.ts'
 import { answerParserErrors, refuseMissingHost } from './listener.ts'
-import { registerLiveLink, type OpenLink } from './live-link.ts'
+import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
+import { registerRequestTraces } from './request-trace.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
 import { registerVisitors } from './visitor.ts'
+
+declare module '@hapi/hapi' {
+  interface PluginProperties {
+    readonly gateway: { readonly links: LinkGauges }
+  }
+}
 
 const SECRET_CHARS_MIN = 32
 
@@ -33,9 +40,10 @@ export const gateway: Plugin<GatewayOptions> = {
 
     const nonceOf = registerSecurityHeaders(server, settings, randomBytes)
     answerParserErrors(server, securityHeaders(settings), events)
+    const traceOf = registerRequestTraces(server, options)
     refuseMissingHost(server)
     // Before the cookies, so that a failure's answer carries them too.
-    registerErrorReplies(server, { events, randomBytes, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
+    registerErrorReplies(server, { events, traceOf, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
     const visitors = registerVisitors(server, settings, randomBytes)
     const tokens = createFormTokens(settings.secret, randomBytes)
     registerForgeryChecks(server, settings, (request, token) => tokens.isGood(visitors.of(request), token))
@@ -48,6 +56,7 @@ export const gateway: Plugin<GatewayOptions> = {
       blocks: createAnswerBlocks(guardedStyle(settings.secret, settings.trustedLinkHosts)),
       visitorOf: (request) => visitors.of(request),
       csrfTokenOf: (request) => tokens.make(visitors.of(request)),
+      traceOf,
       nonceOf,
       addressOf: (request) => addressOf(request.info.remoteAddress, request.headers, settings.trustedProxyHops),
       setErrorPage: (render) => {
@@ -56,7 +65,10 @@ export const gateway: Plugin<GatewayOptions> = {
       draining: drainSignal(server),
     }
     registerApi(server, context)
-    registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link))
+    server.expose(
+      'links',
+      registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link)),
+    )
     if (options.pages !== undefined) registerPages(server, context, options.pages)
   },
 }

@@ -57,6 +57,20 @@ test('[S18] a view that is shown anew knows nothing of the answers before it', (
   expect(numbers(blocks.after(part('ond.\n\nThird.')))).toEqual(['1/1'])
 })
 
+test('[S18][W80] other help is sent in blocks as an answer is, by the attempt that no answer has', () => {
+  const text = 'Sorry.\n\n- [Tea](/help/tea): All of it.'
+  const about = { topic: 'fallback', turnId, inReplyTo: mintMessageId(0, bytes), reason: 'agent-error', text } as const
+  const blocks = new LinkBlocks(createAnswerBlocks())
+  const notice: Entry = { ...place(), kind: 'notice', ...about }
+  expect(blocks.lacksBeginning([notice])).toBe(false)
+  expect(numbers(blocks.after(notice))).toEqual(['0/0', '0/1'])
+  const anew = blocks.of([{ kind: 'notice', seq: 1, at: 0, ...about }])
+  expect(anew).toMatchObject([
+    { index: 0, html: '<p class="govuk-body">Sorry.</p>' },
+    { index: 1, html: expect.stringContaining('href="/help/tea"'), upTo: text.length },
+  ])
+})
+
 test('[S18] entries that bring their answer along need no beginning from elsewhere', () => {
   const blocks = new LinkBlocks(createAnswerBlocks())
   expect(blocks.lacksBeginning([started(), part('First.')])).toBe(false)

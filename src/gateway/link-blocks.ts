@@ -4,9 +4,7 @@
 import type { AnswerItem, Conversation, Item } from '../conversation/conversation.ts'
 import type { Entry } from '../conversation/entry.ts'
 import type { BlockFrame } from '../protocol/protocol.ts'
-import type { AnswerBlocks } from './answer-blocks.ts'
-
-type RenderedAnswer = Pick<AnswerItem, 'turnId' | 'attempt' | 'text' | 'status'>
+import { asAnswer, type AnswerBlocks, type RenderedAnswer } from './answer-blocks.ts'
 
 interface OpenAnswer {
   readonly text: string
@@ -57,17 +55,27 @@ export class LinkBlocks {
       case 'turn-superseded':
       case 'turn-ended':
         return this.#end(entry)
+      case 'notice':
+        return this.#send(asAnswer(entry), 0)
       case 'message':
       case 'stop-requested':
-      case 'notice':
         return []
     }
   }
 
-  /** All blocks of the answers among these items, for a link that begins anew. */
+  /** All blocks of the answers and notices among these items, for a link that begins anew. */
   of(items: readonly Item[]): readonly BlockFrame[] {
     this.#open.clear()
-    return items.flatMap((item) => (item.kind === 'answer' ? this.#send(item, 0) : []))
+    return items.flatMap((item) => {
+      switch (item.kind) {
+        case 'answer':
+          return this.#send(item, 0)
+        case 'notice':
+          return this.#send(asAnswer(item), 0)
+        case 'question':
+          return []
+      }
+    })
   }
 
   #end(entry: Pick<AnswerItem, 'turnId' | 'attempt'>): readonly BlockFrame[] {

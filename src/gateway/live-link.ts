@@ -18,8 +18,8 @@ import {
   FRAME_FRAGMENTS_MAX,
 } from '../conversation/limits.ts'
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
+import { takeToken, type Bucket } from '../resilience/token-bucket.ts'
 import type { Events } from '../telemetry/events.ts'
-import { takeToken, type Bucket } from './admission.ts'
 import { isOurOrigin } from './forgery.ts'
 import type { GatewayContext, GatewaySettings } from './gateway-context.ts'
 import { rawResponse } from './listener.ts'
@@ -39,7 +39,7 @@ export interface OpenLink {
 /** Takes a socket over until it closes. Must not throw. */
 export type OpenSession = (link: OpenLink) => void
 
-type Reason = Parameters<Events['linkRefused']>[0]
+type Reason = Parameters<Events['linkRefused']>[0]['reason']
 
 interface Refusal {
   readonly reason: Reason
@@ -90,14 +90,20 @@ export function refusalOf({ url, method, headers }: UpgradeFacts, settings: Gate
 /** What the door needs of the gateway. */
 export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'draining' | 'clock'>
 
-export function registerLiveLink(server: Server, context: LinkContext, visitors: Visitors, openSession: OpenSession): void {
+/** What can be seen of the links at any moment. */
+export interface LinkGauges {
+  /** Bytes given to their sockets that have not left. */
+  readonly bufferedBytes: () => number
+}
+
+export function registerLiveLink(server: Server, context: LinkContext, visitors: Visitors, openSession: OpenSession): LinkGauges {
   const { settings, events, admission, draining } = context
   const sockets = new WebSocketServer(SOCKET_OPTIONS)
   const open = new Map<WebSocket, AbortController>()
   const headers = securityHeaders(settings)
 
   const refuse = (socket: Duplex, refusal: Refusal): void => {
-    events.linkRefused(refusal.reason)
+    events.linkRefused({ transport: 'websocket', reason: refusal.reason })
     if (!socket.writable) return void socket.destroy()
     // A peer that keeps its own half open would hold the socket for ever.
     socket.once('finish', () => socket.destroy())
@@ -148,6 +154,7 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
       socket.destroy()
     })
   })
+  return { bufferedBytes: () => open.keys().reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0) }
 }
 
 /** What holds for every socket, whatever is said over it. */

@@ -1,4 +1,5 @@
 /** What every page has in common: words, name and brand of the service, its files, and what its forms need. */
+import type { Readable } from 'node:stream'
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import type { GuidancePage } from '../guidance/guidance.ts'
 import type { ServiceProfile } from '../service-profile/service-profile.ts'
@@ -95,5 +96,5 @@ export const itemWordsOf = ({ assistant, organisation }: ServiceProfile): ItemWo
 })
 
 /** An answer with a page that nobody may keep: it holds a form token, and often somebody's words. */
-export const htmlReply = (h: ResponseToolkit, html: string, status = 200): ResponseObject =>
+export const htmlReply = (h: ResponseToolkit, html: string | Readable, status = 200): ResponseObject =>
   h.response(html).type('text/html').code(status).header('cache-control', 'no-store')

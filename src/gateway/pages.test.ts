@@ -169,9 +169,9 @@ describe('what can be done', () => {
     await using gateway = await createPages()
     const { visitor, path, page } = await begin(gateway)
     await send(visitor, page, path, 'Again?')
-    await gateway.answer('Half', 'interrupted')
+    await gateway.answer('Half', 'stopped')
     const { payload } = await visitor.request('GET', path)
-    expect(text(payload)).toContain('This answer was cut off and is not complete.')
+    expect(text(payload)).toContain('You stopped this answer. It may not be complete.')
     const form = fields(payload, '/ask-again')
     expect((await post(visitor, `${path}/ask-again`, form)).statusCode).toBe(303)
     expect((await post(visitor, `${path}/ask-again`, form)).statusCode).toBe(303)
@@ -180,6 +180,19 @@ describe('what can be done', () => {
     const asked = messages.filter(({ role }) => role === 'user')
     expect(asked.map(({ content }) => content)).toEqual(['Again?', 'Again?'])
     expect(asked[1]?.metadata.inReplyTo).toBe(form['inReplyTo'])
+  })
+
+  test('[W42] the rest of an answer that was cut off is asked for by a new question that says so, and what was shown stays', async () => {
+    await using gateway = await createPages()
+    const { visitor, path, page } = await begin(gateway)
+    await send(visitor, page, path, 'How deep is the Thames?')
+    await gateway.answer('Quite d', 'interrupted')
+    const { payload } = await visitor.request('GET', path)
+    expect(text(payload)).toContain('This answer was cut off and is not complete. Get the rest of the answer : How deep is the Thames?')
+    await post(visitor, `${path}/ask-again`, fields(payload, '/ask-again'))
+    await gateway.answer('eep.')
+    const shown = await visitor.request('GET', path)
+    expect(text(shown.payload)).toMatch(/Quite d .*You at 9:00am Give me the rest of your answer to: How deep is the Thames\? .*eep\./)
   })
 
   test('[W10] deleting asks first and then removes the conversation from the list', async () => {
@@ -297,6 +310,39 @@ describe('when something is wrong', () => {
     const { visitor, path } = await begin(gateway)
     gateway.isAgentAway = true
     expect(text((await visitor.request('GET', path)).payload)).toContain('We will keep it and answer when the assistant is working again.')
+  })
+
+  test('[W80][W81] the page after a question to an assistant that is away is shown at once, with other help that is no answer', async () => {
+    await using gateway = await createPages()
+    gateway.isAgentAway = true
+    const { visitor, path, page } = await begin(gateway)
+    const sent = await send(visitor, page, path, 'How deep is it?')
+    // The clock stands still: nothing was waited for.
+    const { payload } = await visitor.request('GET', waitPath(sent))
+    expect(text(payload)).toMatch(
+      /How deep is it\? Sent at 9:00am\. Waiting for the assistant\. Cancel.* Information from this service, not from the assistant at 9:00am Sorry, the assistant is not working/,
+    )
+    const notice = /<li class="app-message app-message--notice[^]*?<\/li>\s*<\/ol>/.exec(payload)?.[0] ?? ''
+    expect(notice).toMatch(/<a class="govuk-link" href="\/help\/slow-answers"[^>]*>Slow answers<\/a>/)
+    expect(notice).toMatch(/<a class="govuk-link" href="#other-help"[^>]*>get help another way<\/a>/)
+    expect(notice).not.toContain('written by AI')
+    expect(payload).toContain('id="other-help"')
+    expect(text(payload)).toContain('Your question is waiting for the assistant.')
+    gateway.isAgentAway = false
+    await gateway.answer('Very.')
+    const answered = text((await visitor.request('GET', path)).payload)
+    expect(answered).toMatch(/Information from this service.*Assistant.*Very\..*written by AI/)
+  })
+
+  test('[W81] a page that is held back comes when other help does', async () => {
+    await using gateway = await createPages()
+    const { visitor, path, page } = await begin(gateway)
+    const sent = await send(visitor, page, path, 'How deep is it?')
+    const held = visitor.request('GET', waitPath(sent))
+    await isWaiting(gateway)
+    gateway.isAgentAway = true
+    await send(visitor, (await visitor.request('GET', path)).payload, path, 'And how wide?')
+    expect(text((await held).payload)).toContain('Information from this service, not from the assistant')
   })
 })
 

@@ -5,6 +5,7 @@
  * or the way back and forth makes one question.
  */
 import type { Server } from '@hapi/hapi'
+import { registerAsWritten } from './as-written-route.ts'
 import { registerAssets } from './assets.ts'
 import { registerChatRoutes } from './chat-routes.ts'
 import { registerContentRoutes } from './content-routes.ts'
@@ -28,5 +29,6 @@ export function registerPages(server: Server, context: GatewayContext, { assets,
   registerContentRoutes(server, shell)
   registerLeaving(server, shell)
   registerChatRoutes(server, shell)
+  registerAsWritten(server, shell)
   registerDownloadRoutes(server, shell)
 }

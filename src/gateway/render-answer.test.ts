@@ -142,6 +142,12 @@ describe('what is shown', () => {
     expect(whole(text)).not.toContain('<a')
   })
 
+  test('[W2] a link may lead to the place on the page that says where else to get help', () => {
+    expect(whole('[Help](#other-help) and [not](#main)')).toBe(
+      '<p class="govuk-body"><a class="govuk-link" href="#other-help" rel="noopener noreferrer nofollow">Help</a> and [not](#main)</p>',
+    )
+  })
+
   test('[W2] a link cannot turn around the address it shows', () => {
     expect(whole('[\u202Eku.vog\u2066](https://evil.example)')).toContain('>ku.vog (evil.example)</a>')
   })

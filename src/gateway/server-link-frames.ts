@@ -8,7 +8,7 @@ import { FRAME_STRIKES_MAX, FRAMES_BURST_MAX, FRAMES_PER_MINUTE_MAX, SENDS_IN_FL
 import { checkQuestion } from '../conversation/question-text.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import { PROTOCOL_VERSION, type ClientFrame, type SendFrame, type ServerFrame } from '../protocol/protocol.ts'
-import { takeToken } from './admission.ts'
+import { takeToken } from '../resilience/token-bucket.ts'
 import { ping } from './server-link-delivery.ts'
 import { goodbye, NONE, OVERLOAD_RETRY_MS, send, SWITCHED_OFF_RETRY_MS, TRY_LATER_MS } from './server-link-effects.ts'
 import type { AskedResult, Live, LinkContext, LinkEffect, LinkStep, Open, ServerLink } from './server-link-state.ts'

@@ -65,11 +65,10 @@ export function show(link: Positioning | Live, result: FoldResult, ctx: LinkCont
         ? [{ ...link, delivery: retrying(link.delivery, 'folding', ctx) }, NONE]
         : goodbye('storeUnavailable', TRY_LATER_MS)
     case 'folded': {
-      const { logId, head, items, earlier } = result
+      const { logId, head, settled, items, earlier } = result
       const opened: OpenedSession = { ...link.opened, logId }
       const how = link.status === 'live' ? 'fork' : link.how
       const cursor = head === undefined ? undefined : { logId, ...head }
-      const settled = opened.durability === 'fsync' ? (head?.seq ?? 0) : 0
       const base: Pick<LiveLink, 'asking' | 'pings' | 'pingAt'> =
         link.status === 'live' ? link : { asking: 0, pings: 0, pingAt: ctx.now + PING_INTERVAL_MS }
       const { heardAt, frames, strikes } = link
@@ -89,7 +88,7 @@ export function show(link: Positioning | Live, result: FoldResult, ctx: LinkCont
         pings,
         pingAt,
       }
-      return [live, [...welcome(live, how), { type: 'show', head, items, earlier }]]
+      return [live, [...welcome(live, how, 0), { type: 'show', head, items, earlier }]]
     }
   }
 }
@@ -115,10 +114,12 @@ function goLive(link: Positioning, position: ReadOutcome & { readonly type: 'ent
     pingAt: ctx.now + PING_INTERVAL_MS,
   }
   const deliver: readonly LinkEffect[] = entries.length > 0 ? [{ type: 'deliver', entries }] : NONE
-  return [live, [...welcome(live, 'resumed'), ...deliver]]
+  const [first] = entries
+  const missed = first === undefined ? 0 : (head?.seq ?? 0) - first.seq + 1
+  return [live, [...welcome(live, 'resumed', missed), ...deliver]]
 }
 
-function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork'): readonly LinkEffect[] {
+function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork', missed: number): readonly LinkEffect[] {
   const { session, logId, durability, lastNumber, level } = link.opened
   const frame: ServerFrame = {
     type: 'welcome',
@@ -134,5 +135,5 @@ function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork'): readonly Lin
     reconnect: { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS },
     level,
   }
-  return [{ type: 'report', fact: { type: 'positioned', how } }, send(frame)]
+  return [{ type: 'report', fact: { type: 'positioned', how, missed } }, send(frame)]
 }

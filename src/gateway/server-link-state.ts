@@ -9,7 +9,7 @@ import type { Cursor, DeviceId, LogId, MessageId, SessionId, TurnId } from '../c
 import type { CloseReason } from '../protocol/close-codes.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ClientFrame, HelloFrame, LEVELS, ServerFrame } from '../protocol/protocol.ts'
-import type { Bucket } from './admission.ts'
+import type { Bucket } from '../resilience/token-bucket.ts'
 
 export interface LinkContext {
   /** Monotonic milliseconds. */
@@ -86,6 +86,7 @@ export type FoldResult =
       readonly type: 'folded'
       readonly logId: LogId
       readonly head: Head | undefined
+      readonly settled: number
       readonly items: readonly Item[]
       readonly earlier: number
     }
@@ -137,7 +138,8 @@ export type LinkEffect =
   | { readonly type: 'report'; readonly fact: LinkFact }
 
 export type LinkFact =
-  | { readonly type: 'positioned'; readonly how: 'resumed' | 'snapshot' | 'fork' }
+  /** `missed`: entries between where a view that is resumed stood and the end of the log. */
+  | { readonly type: 'positioned'; readonly how: 'resumed' | 'snapshot' | 'fork'; readonly missed: number }
   /** `problem` never repeats what was sent. */
   | { readonly type: 'frame-refused'; readonly problem: string }
   | { readonly type: 'question-refused'; readonly reason: string }

@@ -99,7 +99,7 @@ describe('where the view stands', () => {
     const play = positioning(cursorAt(5))
     expect(play.effects).toEqual([{ type: 'read', after: cursorAt(5) }])
     expect(play.on(read(5, 7)).effects).toEqual([
-      { type: 'report', fact: { type: 'positioned', how: 'resumed' } },
+      { type: 'report', fact: { type: 'positioned', how: 'resumed', missed: 2 } },
       { type: 'send', frames: [{ ...WELCOME, outcome: 'resumed', head: { seq: 7, id: idOf(7) }, settled: 7 }] },
       { type: 'deliver', entries: [entryAt(6), entryAt(7)] },
       { type: 'read', after: cursorAt(7) },
@@ -109,7 +109,7 @@ describe('where the view stands', () => {
     const play = positioning()
     expect(play.effects).toEqual([{ type: 'fold' }])
     expect(play.on(folded(7)).effects).toEqual([
-      { type: 'report', fact: { type: 'positioned', how: 'snapshot' } },
+      { type: 'report', fact: { type: 'positioned', how: 'snapshot', missed: 0 } },
       { type: 'send', frames: [{ ...WELCOME, outcome: 'snapshot', head: { seq: 7, id: idOf(7) }, settled: 7 }] },
       { type: 'show', head: { seq: 7, id: idOf(7) }, items: [], earlier: 0 },
       { type: 'read', after: cursorAt(7) },

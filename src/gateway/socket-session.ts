@@ -8,6 +8,7 @@
 import type { Cursor, SessionId, VisitorId } from '../conversation/ids.ts'
 import { MESSAGE_CHARS_SENT_MAX, READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import type { ReadResult } from '../conversation-log/conversation-log.ts'
+import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
 import type { HelloFrame, ServerFrame } from '../protocol/protocol.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
@@ -46,6 +47,8 @@ export class SocketSession {
   #link: ServerLink
   #session: SessionId | undefined
   #cancelTick: () => void = () => undefined
+  /** The newest ping that was sent, until it is answered. */
+  #pinged: { readonly n: number; readonly at: number } | undefined
   readonly #release: (() => void)[] = []
 
   constructor(options: SocketSessionOptions) {
@@ -69,7 +72,10 @@ export class SocketSession {
   received(message: string): void {
     // After our goodbye nothing it says can matter, and parsing it would be work that it makes us do.
     if (this.#link.status === 'closed') return
-    this.#dispatch({ type: 'frames', frames: parseClientFrames(message) })
+    this.#options.context.events.linkTraffic({ direction: 'in', bytes: Buffer.byteLength(message) })
+    const frames = parseClientFrames(message)
+    for (const parsed of frames) if (parsed.ok && parsed.frame.type === 'pong') this.#ponged(parsed.frame.n)
+    this.#dispatch({ type: 'frames', frames })
   }
 
   /** The socket has closed, for whatever reason. */
@@ -95,9 +101,11 @@ export class SocketSession {
   #react(event: LinkEvent): void {
     const { clock, level } = this.#options.context
     const ctx = { now: clock.monotonic(), buffered: this.#options.socket.bufferedAmount }
-    const [link, effects] = step(this.#link, event, ctx)
+    const before = this.#link
+    const [link, effects] = step(before, event, ctx)
     this.#link = link
     for (const effect of effects) this.#perform(effect)
+    this.#tellMove(before, link, effects)
     // The level belongs to the service; whoever passes by tells the link when it has changed.
     if ((link.status === 'live' || link.status === 'positioning') && link.opened.level !== level())
       this.#react({ type: 'level', level: level() })
@@ -164,19 +172,31 @@ export class SocketSession {
     this.#options.context.events.storeFailed({ kind: 'link', cause })
   }
 
+  /** An answer to the newest ping; one to an older ping says nothing about the line as it is now. */
+  #ponged(n: number): void {
+    const { clock, events } = this.#options.context
+    if (this.#pinged?.n === n) events.linkPonged({ tookMs: clock.monotonic() - this.#pinged.at })
+    this.#pinged = undefined
+  }
+
+  #sendMessage(message: string): void {
+    this.#options.context.events.linkTraffic({ direction: 'out', bytes: Buffer.byteLength(message) })
+    this.#options.socket.send(message)
+  }
+
   /** Each group in one message, and small groups together: on a slow line every message that arrives is a sign of life. */
   #send(groups: readonly (readonly ServerFrame[])[]): void {
-    const { socket } = this.#options
     let message = ''
     for (const group of groups) {
+      for (const frame of group) if (frame.type === 'ping') this.#pinged = { n: frame.n, at: this.#options.context.clock.monotonic() }
       const text = formatFrames(group)
       if (message !== '' && message.length + text.length > MESSAGE_CHARS_SENT_MAX) {
-        socket.send(message)
+        this.#sendMessage(message)
         message = ''
       }
       message = message === '' ? text : `${message}\n${text}`
     }
-    if (message !== '') socket.send(message)
+    if (message !== '') this.#sendMessage(message)
   }
 
   async #open({ session: id, device }: HelloFrame): Promise<OpenResult> {
@@ -215,8 +235,9 @@ export class SocketSession {
     const session = await log.findSession(this.#opened())
     const read = session === undefined ? 'gone' : await readConversation(log, session.id)
     if (session === undefined || read === 'gone') return { type: 'gone' }
-    const { head, items } = read.conversation
-    return { type: 'folded', logId: read.cursor?.logId ?? session.logId, head, ...snapshotWindow(items) }
+    const { conversation, cursor, settled } = read
+    const { head, items } = conversation
+    return { type: 'folded', logId: cursor?.logId ?? session.logId, head, settled, ...snapshotWindow(items) }
   }
 
   async #ask({ question }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {
@@ -244,11 +265,22 @@ export class SocketSession {
     return this.#session
   }
 
+  /** What can be told of a link only by comparing it with what it was. */
+  #tellMove(before: ServerLink, after: ServerLink, effects: readonly LinkEffect[]): void {
+    const { events } = this.#options.context
+    const closing = effects.find((effect) => effect.type === 'close')?.code
+    if (isPaused(after) && !isPaused(before)) events.linkSlow('paused')
+    if (closing === CLOSE_CODES.slow) events.linkSlow('terminated')
+    if (before.status !== 'opening' && before.status !== 'positioning') return
+    if (closing === CLOSE_CODES.sessionGone) events.linkResumed({ outcome: 'expired', missed: 0 })
+    if (closing === CLOSE_CODES.overload || closing === CLOSE_CODES.storeUnavailable) events.linkResumed({ outcome: 'refused', missed: 0 })
+  }
+
   #report({ fact }: LinkEffect & { readonly type: 'report' }): void {
     const { events } = this.#options.context
     switch (fact.type) {
       case 'positioned':
-        events.linkResumed(fact.how)
+        events.linkResumed({ outcome: fact.how, missed: fact.missed })
         return
       case 'frame-refused':
         events.frameRefused(fact.problem)
@@ -258,3 +290,5 @@ export class SocketSession {
     }
   }
 }
+
+const isPaused = (link: ServerLink): boolean => link.status === 'live' && link.delivery.status === 'paused'

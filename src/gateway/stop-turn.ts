@@ -21,6 +21,8 @@ export async function stopTurn(
       turn,
       outcome: 'stopped',
       reason: 'asked-to-stop',
+      attempt: 0,
+      answeredMs: undefined,
       tookMs: Math.max(0, clock.now() - result.askedAt),
     })
   }

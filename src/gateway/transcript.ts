@@ -4,7 +4,7 @@
  * Made piece by piece, an item at a time, so that a long conversation is never held twice; it ends with a line that says so, by which
  * a file that was cut off can be told from a whole one.
  */
-import type { AnswerItem, Item } from '../conversation/conversation.ts'
+import type { Item } from '../conversation/conversation.ts'
 import type { Session } from '../conversation-log/conversation-log.ts'
 import { formatTime, viewItems, type ItemView } from '../page/item-view.ts'
 import { fill, type ItemWords } from '../page/page-data.ts'
@@ -67,10 +67,10 @@ function* htmlPieces(transcript: Transcript, views: Views): Generator<string, vo
   // Text is escaped, so the mark stands in the page once.
   const [start = '', end = ''] = page.split('<!-- items -->')
   const style = printedStyle(transcript.origin)
-  const blocksOf = ({ text }: AnswerItem): readonly string[] => renderBlocks(text, true, [], style).map(({ html }) => html)
+  const blocksOf = ({ text }: Item): readonly string[] => renderBlocks(text, true, [], style).map(({ html }) => html)
   yield start
   for (const { item, view } of viewed(transcript)) {
-    const said = item.kind === 'answer' ? { blocks: blocksOf(item), text: '' } : { blocks: [], text: item.text }
+    const said = item.kind !== 'question' ? { blocks: blocksOf(item), text: '' } : { blocks: [], text: item.text }
     yield views.render('transcript-item', { ...view, ...said })
   }
   yield end

@@ -11,12 +11,15 @@ const GOVUK_FOLDER = fileURLToPath(new URL('../../node_modules/govuk-frontend/di
 /** Pages by name; `layout` and `message` are parts of others. */
 export type ViewName =
   | 'start'
-  | 'download'
-  | 'transcript'
-  | 'transcript-item'
   | 'chat'
   | 'conversations'
   | 'delete'
+  | 'download'
+  | 'transcript'
+  | 'transcript-item'
+  | 'as-written'
+  | 'as-written-piece'
+  | 'as-written-end'
   | 'help'
   | 'text'
   | 'leaving'

@@ -18,7 +18,7 @@ import {
   type VisitorId,
 } from '../conversation/ids.ts'
 import { checkQuestion } from '../conversation/question-text.ts'
-import type { Transport } from '../telemetry/events.ts'
+import type { QuestionOrigin, Transport } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
 import {
   MessageConflictError,
@@ -45,6 +45,8 @@ export interface NewAsk {
   readonly typed: string
   readonly inReplyTo: MessageId | undefined
   readonly transport: Transport
+  /** The request that brings it. */
+  readonly from: QuestionOrigin
 }
 
 export interface Asked {
@@ -131,7 +133,10 @@ async function create(options: GatewayOptions, admission: Admission, { visitor, 
   const { log, events, randomBytes, settings } = options
   assertOnline(options)
   const verdict = admission.createSession(address)
-  if (!verdict.ok) throw new RateLimitError(verdict.retryAfterMs)
+  if (!verdict.ok) {
+    events.sessionRefused('rate')
+    throw new RateLimitError(verdict.retryAfterMs)
+  }
   // Nobody else can come to the same id: it takes our secret and their visitor.
   const ofQuestion = (count: number): Uint8Array =>
     createHmac('sha256', settings.secret).update(`session\n${visitor}\n${question}`).digest().subarray(0, count)
@@ -144,6 +149,7 @@ async function create(options: GatewayOptions, admission: Admission, { visitor, 
     case 'existing':
       return result.session
     case 'too-many':
+      events.sessionRefused('too-many')
       throw new TooManySessionsError()
     case 'taken':
       throw new Error('unreachable gateway-1: a fresh session id was taken')
@@ -154,8 +160,9 @@ async function find(options: GatewayOptions, visitor: VisitorId, id: string): Pr
   assertOnline(options)
   if (!isSessionId(id)) throw new SessionNotFoundError()
   const session = await options.log.findSession(id)
-  if (session?.visitor !== visitor) throw new SessionNotFoundError()
-  return session
+  if (session?.visitor === visitor) return session
+  if (session !== undefined) options.events.accessDenied('session')
+  throw new SessionNotFoundError()
 }
 
 async function read(options: GatewayOptions, visitor: VisitorId, id: string): Promise<OwnConversation> {
@@ -167,7 +174,7 @@ async function read(options: GatewayOptions, visitor: VisitorId, id: string): Pr
 
 async function ask(options: GatewayOptions, admission: Admission, visitor: VisitorId, newAsk: NewAsk): Promise<Asked> {
   const { log, clock, events, randomBytes } = options
-  const { typed, inReplyTo, transport } = newAsk
+  const { typed, inReplyTo, transport, from } = newAsk
   const startedAt = clock.monotonic()
   const session = await find(options, visitor, newAsk.session)
   const refuse = (reason: string, error: Error): Error => {
@@ -184,7 +191,7 @@ async function ask(options: GatewayOptions, admission: Admission, visitor: Visit
   const result = await log.ask(session.id, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo })
   if (result.type !== 'accepted') throw refuse(result.type, refusal(result))
   const { turnId, cursor, duplicate } = result
-  events.questionAccepted({ session: session.id, turn: turnId, transport, duplicate, tookMs: clock.monotonic() - startedAt })
+  events.questionAccepted({ session: session.id, turn: turnId, transport, duplicate, tookMs: clock.monotonic() - startedAt, from })
   return { session, messageId, turnId, cursor, duplicate, text, inReplyTo }
 }
 

@@ -1,5 +1,6 @@
 /**
- * Holds a page back until a question has its outcome, so that people without JavaScript mostly see the answer at once.
+ * Waits until there is something to show for a question: its outcome, or other help while the agent is away. So people without
+ * JavaScript mostly see the answer at once, and nobody waits for an agent that is known to be away.
  */
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { findQuestion, isOpen } from '../conversation/conversation.ts'
@@ -17,7 +18,8 @@ export interface AwaitedAnswer {
 }
 
 /**
- * Resolves when the question has its outcome, is not in the session, or the time is over; the caller reads how it stands then.
+ * Resolves when the question has its outcome, was given other help, is not in the session, or the time is over; the caller reads how it
+ * stands then.
  *
  * @throws LogError when the store fails
  */
@@ -29,7 +31,7 @@ export async function waitForAnswer(log: ConversationLog, clock: Clock, awaited:
   try {
     for await (const conversation of followConversation(log, clock, { session, signal })) {
       const question = findQuestion(conversation, messageId)
-      if (question === undefined || !isOpen(question)) return
+      if (question === undefined || !isOpen(question) || question.status === 'queued') return
     }
   } finally {
     stopTimer()

@@ -13,6 +13,7 @@ import { linkedSlugs, parseGuidancePage, plainText, type GuidancePage, type Guid
 import { createSearchIndex, type SearchIndex } from './search-index.ts'
 
 export type { Audience } from './front-matter.ts'
+export { fallbackText, type FallbackSituation } from './fallback-text.ts'
 export { GuidanceError } from './guidance-error.ts'
 export type { GuidancePage, GuidanceSection } from './guidance-page.ts'
 

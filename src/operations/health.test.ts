@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { createBreakerRegistry } from '../resilience/breaker-registry.ts'
 import type { CheckResult } from '../service-level/health-checks.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
-import { registerHealth, type HealthOptions } from './health.ts'
+import { registerHealth, registerHealthDetails, type HealthOptions } from './health.ts'
+import { thisMachineOnly } from './ops-access.ts'
 
 const NOW = Date.UTC(2026, 0, 5, 9)
 const well: CheckResult = { status: 'healthy', at: NOW, tookMs: 2 }
@@ -32,6 +33,7 @@ interface From {
 async function get(path: string, options: Partial<HealthOptions> = {}, { remoteAddress = '127.0.0.1', headers: sent = {} }: From = {}) {
   const server = createServer()
   registerHealth(server, { ...running, ...options })
+  registerHealthDetails(server, { ...running, ...options }, thisMachineOnly)
   const { statusCode, payload, headers } = await server.inject({
     url: path,
     remoteAddress,

@@ -1,15 +1,15 @@
 /**
  * What machines ask about this process: `/live` (does it answer at all), `/ready` (may it be sent people), `/health` (does
- * everything work) and, on this machine, `/health/detailed`.
+ * everything work) and, for operators, `/health/detailed`.
  *
  * All answer from what is known already: no probe, no session, no log line. The first two do not follow the agent, because every
  * process shares it and each can still keep questions and serve pages without it; `/health` does, so it is not for probes.
  */
-import { notFound } from '@hapi/boom'
-import type { Request, Server } from '@hapi/hapi'
+import type { Server } from '@hapi/hapi'
 import type { BreakerRegistry } from '../resilience/breaker-registry.ts'
 import type { CheckResult } from '../service-level/health-checks.ts'
 import { readiness, type ServiceLevel } from '../service-level/service-level.ts'
+import { routeForOperators, type OpsAccess } from './ops-access.ts'
 
 export interface HealthOptions {
   readonly level: () => ServiceLevel
@@ -44,21 +44,7 @@ const healthOf = ({ level, checks, now, uptime }: HealthOptions): Health => ({
 
 const codeOf = ({ status }: Health): number => (status === 'healthy' ? 200 : 503)
 
-const LOOPBACK = /^(?:::1|(?:::ffff:)?127(?:\.\d{1,3}){3})$/i
-const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/i
-const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
-
-/**
- * Whether somebody on this machine asks for themselves. A proxy on this machine comes from here too, hence the headers; the name
- * keeps out a page in a browser here that has had its own name point to this machine.
- */
-function isFromHere({ info, headers }: Request): boolean {
-  return (
-    LOOPBACK.test(info.remoteAddress) && LOOPBACK_NAME.test(info.hostname) && PROXY_HEADERS.every((name) => headers[name] === undefined)
-  )
-}
-
-/** Adds `GET /live`, `/ready`, `/health` and `/health/detailed` to the server. */
+/** Adds `GET /live`, `/ready` and `/health` to the server. */
 export function registerHealth(server: Server, options: HealthOptions): void {
   const cache = { otherwise: 'no-store' } as const
   server.route({
@@ -86,12 +72,13 @@ export function registerHealth(server: Server, options: HealthOptions): void {
       return h.response(health).code(codeOf(health))
     },
   })
-  server.route({
-    method: 'GET',
+}
+
+/** Adds `GET /health/detailed`: the same with the level and every breaker, for operators. */
+export function registerHealthDetails(server: Server, options: HealthOptions, access: OpsAccess): void {
+  routeForOperators(server, access, {
     path: '/health/detailed',
-    options: { cache },
-    handler: (request, h) => {
-      if (!isFromHere(request)) throw notFound()
+    handler: (_request, h) => {
       const health = healthOf(options)
       return h.response({ ...health, degradation: options.level(), circuitBreakers: options.breakers.allStats() }).code(codeOf(health))
     },

@@ -75,6 +75,29 @@ test('[W19] a question that never reached an answer says why and can be asked ag
   ])
 })
 
+test('[W80] other help is the service’s own, under a heading that says whose it is not', () => {
+  const notice: EntryBody = {
+    kind: 'notice',
+    topic: 'fallback',
+    turnId: one.turnId,
+    inReplyTo: one.messageId,
+    reason: 'agent-error',
+    text: 'Read.',
+  }
+  const shown = views(asked(one), notice)
+  expect(shown).toEqual([
+    ['question', 'running', 'Sent at 12:00pm. Waiting for the assistant.', 'cancel: Cancel'],
+    ['notice', 'done', '', ''],
+  ])
+  expect(words.fallbackHeading).toBe('Information from this service, not from the assistant')
+  // One that waits again after it was asked looks like one that waits.
+  expect(views(...begun, notice)).toEqual([
+    ['question', 'running', 'Sent at 12:00pm. Waiting for the assistant.', 'cancel: Cancel'],
+    ['answer', 'running', 'Waiting for the assistant.', ''],
+    ['notice', 'done', '', ''],
+  ])
+})
+
 test('[W19] an answer that is being written says so', () => {
   const received = ['question', 'running', 'The assistant received this at 12:01pm', '']
   expect(views(...begun)).toEqual([received, ['answer', 'running', 'Finding an answer', '']])

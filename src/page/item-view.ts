@@ -11,7 +11,15 @@ import { fill, type ItemWords } from './page-data.ts'
 /** A form of the item; both pages have the same ones. */
 export type ItemAction =
   | { readonly name: 'cancel'; readonly messageId: MessageId; readonly turnId: TurnId; readonly label: string; readonly about: string }
-  | { readonly name: 'ask-again'; readonly messageId: MessageId; readonly label: string; readonly about: string }
+  | {
+      readonly name: 'ask-again'
+      /** The question that is asked again or gone on from. */
+      readonly messageId: MessageId
+      /** What is asked. */
+      readonly text: string
+      readonly label: string
+      readonly about: string
+    }
 
 export interface ItemView {
   readonly kind: Item['kind']
@@ -26,6 +34,8 @@ export interface ItemView {
   readonly status: readonly string[]
   /** `running`: more will come. */
   readonly state: 'running' | 'done' | 'attention'
+  /** Sign of life beside the last line of status: somebody is at work on it now. */
+  readonly isWorking: boolean
   readonly action: ItemAction | undefined
 }
 
@@ -79,8 +89,8 @@ interface Around {
 
 function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { words, now }: Times): ItemView {
   const sent = fill(words.sent, { time: formatTime(item.at, now, words) })
-  const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId) }
-  const askAgain = { name: 'ask-again', messageId: item.messageId, label: words.askAgain, about: about(words.askAgainAbout, item) } as const
+  const base = { ...placed(item, words.you, { words, now }), key: questionKey(item.messageId), isWorking: false }
+  const askAgain = askingAgain(item, item.text, words.askAgain, words)
   switch (item.status) {
     case 'sent':
     case 'queued': {
@@ -115,33 +125,54 @@ const placeInQueue = (before: number, words: ItemWords): readonly string[] => {
 
 function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, context: ViewContext): ItemView {
   const { words } = context
-  const base = { ...placed(item, item.persona ?? words.assistant, context), key: placeKey(item.seq) }
-  const again = (label: string): ItemAction => ({
-    name: 'ask-again',
-    messageId: item.inReplyTo,
-    label,
-    about: question === undefined ? '' : about(words.askAgainAbout, question),
-  })
+  const base = { ...placed(item, item.persona ?? words.assistant, context), key: placeKey(item.seq), isWorking: false }
+  // A page that does not hold the question leaves it to the server to know its words.
+  const asked = question ?? { messageId: item.inReplyTo, text: '' }
+  const askAgain = askingAgain(asked, asked.text, words.askAgain, words)
   switch (item.status) {
     case 'streaming':
-      return { ...base, status: [item.text === '' ? words.finding : words.answering], state: 'running', action: undefined }
+      // Its owner is gone, or could not put the question to the agent; it is asked again when the agent is back.
+      if (question?.status === 'queued') return { ...base, status: [words.waiting], state: 'running', action: undefined }
+      return {
+        ...base,
+        status: [item.text === '' ? words.finding : words.answering],
+        state: 'running',
+        isWorking: true,
+        action: undefined,
+      }
     case 'complete':
       return { ...base, status: [context.hasLinks(item) ? words.caveatPages : words.caveat], state: 'done', action: undefined }
     case 'stopped':
-      return { ...base, status: [words.stopped], state: 'done', action: again(words.askAgain) }
+      return { ...base, status: [words.stopped], state: 'done', action: askAgain }
     case 'interrupted':
       if (item.isSuperseded) return { ...base, status: [words.cutOffAskedAgain], state: 'attention', action: undefined }
-      return item.reason === 'withheld'
-        ? { ...base, status: [words.cutOff, words.withheld], state: 'attention', action: again(words.askAgain) }
-        : { ...base, status: [item.reason === 'too-long' ? words.tooLong : words.cutOff], state: 'attention', action: again(words.getRest) }
+      if (item.reason === 'withheld') return { ...base, status: [words.cutOff, words.withheld], state: 'attention', action: askAgain }
+      return {
+        ...base,
+        status: [item.reason === 'too-long' ? words.tooLong : words.cutOff],
+        state: 'attention',
+        action: askingAgain(asked, asked.text === '' ? '' : about(words.restOf, asked), words.getRest, words),
+      }
     case 'failed':
-      return { ...base, status: [whyFailed(item.reason, words)], state: 'attention', action: again(words.askAgain) }
+      return { ...base, status: [whyFailed(item.reason, words)], state: 'attention', action: askAgain }
   }
 }
 
+/** A new question that names the one it repeats or goes on from. */
+const askingAgain = (question: Asked, text: string, label: string, words: ItemWords): ItemAction => ({
+  name: 'ask-again',
+  messageId: question.messageId,
+  text,
+  label,
+  about: question.text === '' ? '' : about(words.askAgainAbout, question),
+})
+
+type Asked = Pick<QuestionItem, 'messageId' | 'text'>
+
+/** Help of the service's own: it must never look like an answer of the assistant. */
 function viewNotice(item: NoticeItem, context: ViewContext): ItemView {
-  const heading = item.topic === 'fallback' ? context.words.fallbackHeading : context.words.service
-  return { ...placed(item, heading, context), key: placeKey(item.seq), status: [], state: 'done', action: undefined }
+  const base = { ...placed(item, context.words.fallbackHeading, context), key: placeKey(item.seq) }
+  return { ...base, status: [], state: 'done', isWorking: false, action: undefined }
 }
 
 function placed(item: Item, heading: string, { words, now }: Times): Pick<ItemView, 'kind' | 'heading' | 'time' | 'isoTime'> {
@@ -176,7 +207,7 @@ function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
 const ABOUT_CHARS = 60
 
 /** The beginning of the question, so that a list of buttons tells them apart. */
-const about = (words: string, question: QuestionItem): string => {
+const about = (words: string, question: Asked): string => {
   const start = question.text.replace(/\s+/g, ' ').slice(0, ABOUT_CHARS).toWellFormed()
   return fill(words, { question: start.length < question.text.length ? `${start}…` : start })
 }

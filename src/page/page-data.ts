@@ -11,7 +11,6 @@ import { isSessionId } from '../conversation/ids.ts'
 export const itemWordsSchema = v.object({
   you: v.string(),
   assistant: v.string(),
-  service: v.string(),
   at: v.string(),
   timeOnDay: v.string(),
   sent: v.string(),
@@ -36,6 +35,7 @@ export const itemWordsSchema = v.object({
   cancel: v.string(),
   askAgain: v.string(),
   getRest: v.string(),
+  restOf: v.string(),
   askAgainAbout: v.string(),
   cancelAbout: v.string(),
   fallbackHeading: v.string(),

@@ -2,7 +2,15 @@
  * `/live`, `/ready`, `/health` and `/health/detailed` as a hapi plugin over what the plugin `resilience` knows.
  */
 import type { Plugin, Server } from '@hapi/hapi'
-import { registerHealth, type HealthOptions } from '../operations/health.ts'
+import { registerHealth, registerHealthDetails, type HealthOptions } from '../operations/health.ts'
+import { thisMachineOnly, type OpsAccess } from '../operations/ops-access.ts'
+
+declare module '@hapi/hapi' {
+  interface PluginProperties {
+    /** What the routes say, for a server of their own that says more. */
+    readonly 'health-routes': { readonly options: HealthOptions }
+  }
+}
 
 type Phase = ReturnType<HealthOptions['phase']>
 
@@ -11,15 +19,17 @@ export interface HealthRoutesOptions {
   readonly isReadyWhenOffline?: boolean
   /** Left out: `starting` until the server has started, `draining` from the moment it begins to stop. */
   readonly phase?: () => Phase
+  /** Who may see `/health/detailed`; `elsewhere`: it is not on this server. Left out: this machine only. */
+  readonly operators?: OpsAccess | 'elsewhere'
 }
 
 export const healthRoutes: Plugin<HealthRoutesOptions> = {
   name: 'health-routes',
   dependencies: 'resilience',
-  register(server, { isReadyWhenOffline = false, phase = phaseOf(server) }) {
+  register(server, { isReadyWhenOffline = false, phase = phaseOf(server), operators = thisMachineOnly }) {
     const { clock, health, breakers } = server.resilience
     const startedAt = clock.monotonic()
-    registerHealth(server, {
+    const options: HealthOptions = {
       level: () => health.getCurrentLevel(),
       checks: () => health.report().checks,
       breakers,
@@ -27,7 +37,10 @@ export const healthRoutes: Plugin<HealthRoutesOptions> = {
       phase,
       uptime: () => (clock.monotonic() - startedAt) / 1_000,
       isReadyWhenOffline,
-    })
+    }
+    registerHealth(server, options)
+    if (operators !== 'elsewhere') registerHealthDetails(server, options, operators)
+    server.expose('options', options)
   },
 }
 

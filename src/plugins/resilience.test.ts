@@ -123,9 +123,9 @@ test('[O58] what happens is told once each, and the first level is no change', a
   expect(events.of('levelChanged')).toEqual([{ from: 'full', to: 'limited', away: ['agent'] }])
   const service = 'ai-agent'
   expect(events.of('breakerChanged')).toEqual([
-    { service, to: 'open', openMs: 30_000 },
-    { service, to: 'half-open', openMs: undefined },
-    { service, to: 'closed', openMs: undefined },
+    { service, from: 'closed', to: 'open', openMs: 30_000 },
+    { service, from: 'open', to: 'half-open', openMs: undefined },
+    { service, from: 'half-open', to: 'closed', openMs: undefined },
   ])
   expect(events.of('breakerCalled').map(({ outcome }) => outcome)).toEqual(['failure', 'failure', 'rejected', 'success'])
   await server.stop()
@@ -137,11 +137,18 @@ test('[O58] without events of the team’s own it is in the server’s log', asy
   server.events.on('log', ({ tags, data }) => logged.push([tags, data]))
   await server.start()
   await trip(server, parts)
-  expect(logged).toContainEqual([['resilience', 'breakerChanged'], { service: 'ai-agent', to: 'open', openMs: 30_000 }])
+  expect(logged).toContainEqual([['resilience', 'breakerChanged'], { service: 'ai-agent', from: 'closed', to: 'open', openMs: 30_000 }])
   expect(logged).toContainEqual([['resilience', 'levelChanged'], { from: 'full', to: 'limited', away: ['agent'] }])
   expect(logged).toContainEqual([
     ['resilience', 'requestFailed'],
-    { method: 'GET', route: '/answer', status: 500, reference: REFERENCE, cause: expect.objectContaining({ message: SECRET }) },
+    {
+      method: 'GET',
+      route: '/answer',
+      status: 500,
+      reference: REFERENCE,
+      trace: expect.anything(),
+      cause: expect.objectContaining({ message: SECRET }),
+    },
   ])
   await server.stop()
 })

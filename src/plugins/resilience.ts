@@ -6,6 +6,7 @@
  */
 import type { Plugin, Request, Server } from '@hapi/hapi'
 import type { RandomBytes } from '../conversation/ids.ts'
+import { mintTrace, type Trace } from '../conversation/trace.ts'
 import { registerErrorReplies } from '../gateway/error-replies.ts'
 import { createBreakerRegistry, type BreakerRegistry } from '../resilience/breaker-registry.ts'
 import type { Breaker, BreakerEvent } from '../resilience/breaker.ts'
@@ -13,7 +14,7 @@ import type { Clock } from '../resilience/clock.ts'
 import { followBreaker } from '../service-level/breaker-level.ts'
 import { createHealthChecks, type HealthChecks, type HealthSettings } from '../service-level/health-checks.ts'
 import { HYSTERESIS, type Component, type LevelState } from '../service-level/service-level.ts'
-import type { Events } from '../telemetry/events.ts'
+import type { BreakerPosition, Events, RequestTrace } from '../telemetry/events.ts'
 
 /** What the plugin tells, one method each. */
 export type ResilienceEvents = Pick<Events, 'breakerChanged' | 'breakerCalled' | 'levelChanged' | 'requestFailed'>
@@ -40,8 +41,11 @@ export interface Resilience {
    * and live link needs a check before the server starts; the plugin starts and ends them.
    */
   readonly health: HealthChecks
-  /** Makes `component` count as failing for as long as `breaker` refuses every call. */
-  readonly follow: (breaker: Breaker, component: Component) => void
+  /**
+   * Makes `component` count as failing for as long as `breaker` refuses every call. A check that does what calls do can be named in
+   * `invitedBy`: when it has found the service working, an open breaker lets the next call find out at once.
+   */
+  readonly follow: (breaker: Breaker, component: Component, invitedBy?: string) => void
 }
 
 declare module '@hapi/hapi' {
@@ -65,11 +69,14 @@ export const resilience: Plugin<ResilienceOptions> = {
     server.ext('onPostStart', () => startChecks(health, events))
     // Before anything closes: what is being closed is not away.
     server.ext('onPreStop', () => health[Symbol.dispose]())
-    registerErrorReplies(server, { events, randomBytes, renderErrorPage: undefined, isAnswered: options.answersFailureOf ?? everyone })
+    const traceOf = (): RequestTrace => requestTrace(mintTrace(randomBytes))
+    registerErrorReplies(server, { events, traceOf, renderErrorPage: undefined, isAnswered: options.answersFailureOf ?? everyone })
   },
 }
 
 const everyone = (): boolean => true
+/** The trace of a request that has none yet. */
+const requestTrace = (trace: Trace): RequestTrace => ({ ...trace, requestId: trace.traceId })
 
 /**
  * The parts without a server; whoever makes them starts and ends the checks.
@@ -79,8 +86,13 @@ const everyone = (): boolean => true
 export function createResilience({ clock, events, health: settings }: ResilienceParts): Resilience {
   const health = createHealthChecks({ ...HEALTH, ...settings }, clock)
   const breakers = createBreakerRegistry({ clock })
-  breakers.subscribe((event) => tellBreaker(events, event))
-  return { clock, breakers, health, follow: (breaker, component) => followBreaker(breaker, component, { breakers, health }) }
+  breakers.subscribe(breakerTeller(events))
+  return {
+    clock,
+    breakers,
+    health,
+    follow: (breaker, component, invitedBy) => followBreaker(breaker, component, { breakers, health, invitedBy }),
+  }
 }
 
 interface ResilienceParts {
@@ -100,27 +112,36 @@ async function startChecks(health: HealthChecks, events: ResilienceEvents): Prom
 
 const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.filter((name) => components[name].status !== 'working')
 
-function tellBreaker(events: ResilienceParts['events'], event: BreakerEvent): void {
-  const { service } = event
-  switch (event.type) {
-    case 'open':
-      return events.breakerChanged({ service, to: 'open', openMs: event.openMs })
-    case 'halfOpen':
-      return events.breakerChanged({ service, to: 'half-open', openMs: undefined })
-    case 'close':
-      return events.breakerChanged({ service, to: 'closed', openMs: undefined })
-    case 'isolate':
-      return events.breakerChanged({ service, to: 'isolated', openMs: undefined })
-    case 'release':
-      return undefined // the last one to let go closes it, which is told as that
-    case 'success':
-      return events.breakerCalled({ service, outcome: 'success', cause: undefined })
-    case 'failure':
-      return events.breakerCalled({ service, outcome: 'failure', cause: event.error })
-    case 'reject':
-      return events.breakerCalled({ service, outcome: 'rejected', cause: undefined })
-    case 'ignored':
-      return undefined // the caller left: nothing was learnt about the service
+function breakerTeller(events: ResilienceParts['events']): (event: BreakerEvent) => void {
+  /** Where each breaker stood; one that has not moved is closed. */
+  const positions = new Map<string, BreakerPosition>()
+  const moved = (service: string, to: BreakerPosition, openMs?: number): void => {
+    const from = positions.get(service) ?? 'closed'
+    positions.set(service, to)
+    events.breakerChanged({ service, from, to, openMs })
+  }
+  return (event) => {
+    const { service } = event
+    switch (event.type) {
+      case 'open':
+        return moved(service, 'open', event.openMs)
+      case 'halfOpen':
+        return moved(service, 'half-open')
+      case 'close':
+        return moved(service, 'closed')
+      case 'isolate':
+        return moved(service, 'isolated')
+      case 'release':
+        return undefined // the last one to let go closes it, which is told as that
+      case 'success':
+        return events.breakerCalled({ service, outcome: 'success', tookMs: event.tookMs, cause: undefined })
+      case 'failure':
+        return events.breakerCalled({ service, outcome: 'failure', tookMs: event.tookMs, cause: event.error })
+      case 'reject':
+        return events.breakerCalled({ service, outcome: 'rejected', tookMs: undefined, cause: undefined })
+      case 'ignored':
+        return undefined // the caller left: nothing was learnt about the service
+    }
   }
 }
 

@@ -203,7 +203,10 @@ const rejected = v.strictObject({
 
 const ping = v.strictObject({ type: v.literal('ping'), n: count, head: maybe(headSchema), settled: count })
 
-/** A completed block of an answer as the server renders it: derived, not an entry. */
+/** Blocks of a turn's notice go by this attempt, which no answer has. */
+export const NOTICE_ATTEMPT = 0
+
+/** A completed block of an answer or a notice as the server renders it: derived, not an entry. */
 const block = v.strictObject({
   type: v.literal('block'),
   turnId,

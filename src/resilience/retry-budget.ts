@@ -27,6 +27,8 @@ export interface RetryBudget {
   withdraw(): boolean
   /** Whole retries there are now. */
   available(): number
+  /** Whole retries that a service has which asked for nothing lately. */
+  readonly reserve: number
 }
 
 interface Slice {
@@ -56,6 +58,10 @@ class SlidingRetryBudget implements RetryBudget {
     this.#ratio = rules.ratio ?? 0
     this.#ttlMs = rules.ttlMs ?? 0
     this.#reserve = ((rules.reservePerSecond ?? 0) * this.#ttlMs) / 1_000
+  }
+
+  get reserve(): number {
+    return Math.floor(this.#reserve)
   }
 
   deposit(): void {

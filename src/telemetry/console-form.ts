@@ -12,6 +12,11 @@ const HIDDEN = new Set([
   'service.name',
   'service.version',
   'service.environment',
+  'service.node.name',
+  'event.category',
+  'event.outcome',
+  'trace.id',
+  'span.id',
   'process.pid',
 ])
 

@@ -4,9 +4,10 @@ import { AgentError } from '../agent/agent-error.ts'
 import { mintSessionId, mintTurnId } from '../conversation/ids.ts'
 import { errorFields } from './error-fields.ts'
 import { createEventsLog } from './events-log.ts'
-import type { Events } from './events.ts'
+import { createEvents, type CountedEvents, type Events, type LoggedEvents } from './events.ts'
 import { createIdHash } from './id-hash.ts'
 import type { Log, LogFields, LogLevel, Part } from './log.ts'
+import { createTurnTrace } from './turn-trace.ts'
 
 const DAY_MS = 86_400_000
 const random = (count: number): Uint8Array => new Uint8Array(count).fill(7)
@@ -20,79 +21,123 @@ interface Line {
   readonly fields: LogFields
 }
 
+const nothing = (): void => undefined
+const NOT_COUNTED: CountedEvents = { requestServed: nothing, linkTraffic: nothing, linkPonged: nothing, commandRefused: nothing }
+
 /** Runs `act` on the events and gives back the lines it caused. */
 function linesOf(act: (events: Events) => void): readonly Line[] {
   const lines: Line[] = []
   const log: Log = { write: (part, level, message, fields) => lines.push({ part, level, message, fields }) }
-  act(
-    createEventsLog(
-      log,
-      createIdHash('secret', () => 0),
-    ),
-  )
+  const hash = createIdHash('secret', () => 0)
+  act(createEvents(createEventsLog(log, { hash, traceOf: createTurnTrace('secret') }), NOT_COUNTED))
   return lines
 }
 
 const cause = new AgentError('busy', 'the agent is busy', { isRetryable: true })
 
 /** Every event once, with the part, level and action its one line must have. */
-const EVENTS: Readonly<Record<keyof Events, readonly [act: (events: Events) => void, part: Part, level: LogLevel, action: string]>> = {
-  serviceStarted: [
-    (e) => e.serviceStarted({ url: 'http://x', store: 's', agent: 'a', level: 'full', version: '1' }),
-    'app',
-    'info',
-    'sys_startup',
-  ],
-  drainStarted: [(e) => e.drainStarted({ running: 1, limitMs: 5 }), 'app', 'info', 'drain.started'],
-  serviceStopped: [(e) => e.serviceStopped({ tookMs: 1 }), 'app', 'info', 'sys_shutdown'],
-  profileTaken: [(e) => e.profileTaken(), 'app', 'info', 'profile.taken'],
-  profileRefused: [(e) => e.profileRefused(cause), 'app', 'error', 'profile.refused'],
-  serviceCrashed: [(e) => e.serviceCrashed(cause), 'app', 'error', 'sys_crash'],
-  sessionCreated: [(e) => e.sessionCreated(session), 'gateway', 'info', 'session_created'],
-  sessionDeleted: [(e) => e.sessionDeleted(session), 'gateway', 'info', 'session_deleted'],
-  sessionsExpired: [(e) => e.sessionsExpired(2), 'gateway', 'info', 'session_expired'],
-  linkOpened: [(e) => e.linkOpened('websocket'), 'gateway', 'debug', 'ws.opened'],
-  linkClosed: [(e) => e.linkClosed({ transport: 'sse', code: 1000, heldMs: 1 }), 'gateway', 'debug', 'ws.closed'],
-  linkRefused: [(e) => e.linkRefused('origin'), 'gateway', 'warn', 'ws.rejected'],
-  linkResumed: [(e) => e.linkResumed('resumed'), 'gateway', 'debug', 'resume.done'],
-  frameRefused: [(e) => e.frameRefused('not JSON'), 'gateway', 'warn', 'input_validation_fail'],
-  questionAccepted: [
-    (e) => e.questionAccepted({ session, turn, transport: 'api', duplicate: false, tookMs: 1 }),
-    'gateway',
-    'info',
-    'message.accepted',
-  ],
-  questionRefused: [(e) => e.questionRefused({ transport: 'form', reason: 'empty' }), 'gateway', 'info', 'message.rejected'],
-  stopRequested: [(e) => e.stopRequested({ session, turn }), 'gateway', 'info', 'message.stop_requested'],
-  turnStarted: [(e) => e.turnStarted({ session, turn, attempt: 1 }), 'turns', 'debug', 'turn.started'],
-  turnFirstText: [(e) => e.turnFirstText({ turn, tookMs: 1 }), 'turns', 'debug', 'turn.first_token'],
-  turnEnded: [
-    (e) => e.turnEnded({ session, turn, outcome: 'complete', reason: undefined, tookMs: 1 }),
-    'turns',
-    'info',
-    'message.completed',
-  ],
-  turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
-  agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
-  tokensUsed: [(e) => e.tokensUsed({ turn, inputTokens: 12, outputTokens: undefined }), 'agent', 'debug', 'agent.usage'],
-  agentAttemptFailed: [
-    (e) => e.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 4, delayMs: 500, stop: undefined, cause }),
-    'agent',
-    'warn',
-    'agent.attempt_failed',
-  ],
-  breakerChanged: [(e) => e.breakerChanged({ service: 'ai-agent', to: 'open', openMs: 30_000 }), 'resilience', 'warn', 'breaker.opened'],
-  breakerCalled: [(e) => e.breakerCalled({ service: 'ai-agent', outcome: 'failure', cause }), 'resilience', 'error', 'breaker.failure'],
-  storeFailed: [(e) => e.storeFailed({ kind: 'fatal', cause }), 'conversation-log', 'error', 'store.failed'],
-  storeCommitted: [(e) => e.storeCommitted({ commands: 3, tookMs: 1 }), 'conversation-log', 'debug', 'store.committed'],
-  requestFailed: [
-    (e) => e.requestFailed({ method: 'GET', route: '/x', status: 500, reference: 'AB12', cause }),
-    'gateway',
-    'error',
-    'request.failed',
-  ],
-  levelChanged: [(e) => e.levelChanged({ from: 'full', to: 'limited', away: ['agent'] }), 'service-level', 'warn', 'degradation.changed'],
-}
+const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events) => void, part: Part, level: LogLevel, action: string]>> =
+  {
+    serviceStarted: [
+      (e) => e.serviceStarted({ url: 'http://x', store: 's', agent: 'a', level: 'full', version: '1' }),
+      'app',
+      'info',
+      'sys_startup',
+    ],
+    configLoaded: [(e) => e.configLoaded({ drain_ms: 5 }), 'app', 'info', 'config.loaded'],
+    drainEnded: [(e) => e.drainEnded({ result: 'clean', tookMs: 1 }), 'app', 'info', 'drain.done'],
+    clockJumped: [(e) => e.clockJumped({ byMs: -3_600_000 }), 'app', 'warn', 'sys.clock_jumped'],
+    logFilesFailed: [(e) => e.logFilesFailed(cause), 'app', 'error', 'log.files_failed'],
+    drainStarted: [(e) => e.drainStarted({ running: 1, limitMs: 5 }), 'app', 'info', 'drain.started'],
+    serviceStopped: [(e) => e.serviceStopped({ tookMs: 1 }), 'app', 'info', 'sys_shutdown'],
+    profileTaken: [(e) => e.profileTaken(), 'app', 'info', 'profile.taken'],
+    profileRefused: [(e) => e.profileRefused(cause), 'app', 'error', 'profile.refused'],
+    serviceCrashed: [(e) => e.serviceCrashed(cause), 'app', 'error', 'sys_crash'],
+    sessionCreated: [(e) => e.sessionCreated(session), 'gateway', 'info', 'session_created'],
+    sessionDeleted: [(e) => e.sessionDeleted(session), 'gateway', 'info', 'session_deleted'],
+    sessionsExpired: [(e) => e.sessionsExpired(2), 'gateway', 'info', 'session_expired'],
+    sessionRefused: [(e) => e.sessionRefused('too-many'), 'gateway', 'info', 'session.refused'],
+    accessDenied: [(e) => e.accessDenied('operations'), 'gateway', 'warn', 'authz_fail'],
+    linkSlow: [(e) => e.linkSlow('terminated'), 'gateway', 'warn', 'ws.given_up'],
+    linkOpened: [(e) => e.linkOpened('websocket'), 'gateway', 'debug', 'ws.opened'],
+    linkClosed: [(e) => e.linkClosed({ transport: 'sse', code: 1000, heldMs: 1 }), 'gateway', 'debug', 'ws.closed'],
+    linkRefused: [(e) => e.linkRefused({ transport: 'websocket', reason: 'origin' }), 'gateway', 'warn', 'ws.rejected'],
+    linkResumed: [(e) => e.linkResumed({ outcome: 'resumed', missed: 3 }), 'gateway', 'debug', 'resume.done'],
+    frameRefused: [(e) => e.frameRefused('not JSON'), 'gateway', 'warn', 'input_validation_fail'],
+    questionAccepted: [
+      (e) => e.questionAccepted({ session, turn, transport: 'api', duplicate: false, tookMs: 1 }),
+      'gateway',
+      'info',
+      'message.accepted',
+    ],
+    questionRefused: [(e) => e.questionRefused({ transport: 'form', reason: 'empty' }), 'gateway', 'info', 'message.rejected'],
+    stopRequested: [(e) => e.stopRequested({ session, turn }), 'gateway', 'info', 'message.stop_requested'],
+    turnStarted: [(e) => e.turnStarted({ session, turn, attempt: 1 }), 'turns', 'debug', 'turn.started'],
+    turnFirstText: [(e) => e.turnFirstText({ turn, tookMs: 1 }), 'turns', 'debug', 'turn.first_token'],
+    turnEnded: [
+      (e) => e.turnEnded({ session, turn, outcome: 'complete', reason: undefined, attempt: 1, tookMs: 1, answeredMs: 1 }),
+      'turns',
+      'info',
+      'message.completed',
+    ],
+    turnStalled: [(e) => e.turnStalled({ turn, gapMs: 15_000 }), 'turns', 'warn', 'turn.stalled'],
+    answerLeft: [(e) => e.answerLeft({ turn, answeredMs: 1 }), 'turns', 'info', 'turn.left'],
+    helpGiven: [(e) => e.helpGiven({ session, turn, reason: 'circuit-breaker-open', tookMs: 1 }), 'turns', 'debug', 'turn.help_given'],
+    turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
+    agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
+    agentAttemptFailed: [
+      (e) => e.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 4, delayMs: 500, stop: undefined, cause }),
+      'agent',
+      'warn',
+      'agent.attempt_failed',
+    ],
+    tokensUsed: [(e) => e.tokensUsed({ turn, inputTokens: 12, outputTokens: undefined }), 'agent', 'debug', 'agent.usage'],
+    agentRecovered: [(e) => e.agentRecovered({ turn, attempts: 2 }), 'agent', 'info', 'agent.recovered'],
+    breakerChanged: [
+      (e) => e.breakerChanged({ service: 'ai-agent', from: 'closed', to: 'open', openMs: 30_000 }),
+      'resilience',
+      'warn',
+      'breaker.changed',
+    ],
+    breakerCalled: [
+      (e) => e.breakerCalled({ service: 'ai-agent', outcome: 'failure', tookMs: 1, cause }),
+      'resilience',
+      'error',
+      'breaker.failure',
+    ],
+    dependencyChanged: [(e) => e.dependencyChanged({ service: 'sqlite', isUp: false, cause }), 'resilience', 'warn', 'dependency.down'],
+    storeAttemptFailed: [
+      (e) => e.storeAttemptFailed({ command: 'ask', attempt: 1, retriesLeft: 1, delayMs: 200, stop: undefined, cause }),
+      'conversation-log',
+      'warn',
+      'store.attempt_failed',
+    ],
+    storeGuarantee: [
+      (e) => e.storeGuarantee({ durability: 'best-effort', weaknesses: ['it keeps nothing on disk'] }),
+      'conversation-log',
+      'warn',
+      'store.guarantee',
+    ],
+    storeSettling: [
+      (e) => e.storeSettling({ isStalled: true, server: '127.0.0.1:6379', replicas: 0, needed: 1 }),
+      'conversation-log',
+      'warn',
+      'store.unsettled',
+    ],
+    storeFailed: [(e) => e.storeFailed({ kind: 'fatal', cause }), 'conversation-log', 'error', 'store.failed'],
+    queueFull: [(e) => e.queueFull({ queue: 'store', depth: 9 }), 'conversation-log', 'error', 'queue.full'],
+    queueStuck: [(e) => e.queueStuck({ queue: 'inbound', depth: 9, ageMs: 1 }), 'operations', 'warn', 'queue.stuck'],
+    queueDrained: [(e) => e.queueDrained({ queue: 'inbound' }), 'operations', 'info', 'queue.drained'],
+    questionsLost: [(e) => e.questionsLost({ found: 1, missing: 2 }), 'operations', 'error', 'message.lost'],
+    storeCommitted: [(e) => e.storeCommitted({ commands: 3, tookMs: 1 }), 'conversation-log', 'debug', 'store.committed'],
+    requestFailed: [
+      (e) => e.requestFailed({ method: 'GET', route: '/x', status: 500, reference: 'AB12', cause }),
+      'gateway',
+      'error',
+      'request.failed',
+    ],
+    levelChanged: [(e) => e.levelChanged({ from: 'full', to: 'limited', away: ['agent'] }), 'service-level', 'warn', 'degradation.changed'],
+  }
 
 test.each([
   ['full', 'info'],
@@ -109,8 +154,11 @@ test.each([
   ['closed', 'info'],
   ['isolated', 'warn'],
 ] as const)('[O16] a breaker that is %s now is logged at %s, with its service', (to, level) => {
-  const [line] = linesOf((e) => e.breakerChanged({ service: 'ai-agent', to, openMs: undefined }))
-  expect([line?.level, line?.fields['chat.breaker']]).toEqual([level, 'ai-agent'])
+  const [line] = linesOf((e) => e.breakerChanged({ service: 'ai-agent', from: 'closed', to, openMs: undefined }))
+  expect(line).toMatchObject({
+    level,
+    fields: { 'chat.breaker.service': 'ai-agent', 'chat.breaker.from': 'closed', 'chat.breaker.to': to },
+  })
 })
 
 test.each([
@@ -118,12 +166,21 @@ test.each([
   ['failure', 'error'],
   ['rejected', 'warn'],
 ] as const)('[O16] a call through a breaker that ended as %s is logged at %s', (outcome, level) => {
-  expect(linesOf((e) => e.breakerCalled({ service: 'ai-agent', outcome, cause: undefined }))[0]?.level).toBe(level)
+  expect(linesOf((e) => e.breakerCalled({ service: 'ai-agent', outcome, tookMs: 1, cause: undefined }))[0]?.level).toBe(level)
 })
 
 test('[O16] an attempt that failed says its number, the retries left and the next delay', () => {
   const [line] = linesOf((e) => e.agentAttemptFailed({ turn, attempt: 2, retriesLeft: 3, delayMs: 812.4, stop: undefined, cause }))
   expect(line?.fields).toMatchObject({ 'chat.attempt': 2, 'chat.retries_left': 3, 'chat.delay_ms': 812, 'error.type': 'AgentError' })
+})
+
+test('[O16] a store that keeps what it acknowledges, and one that settles again, are no warnings', () => {
+  const [kept] = linesOf((e) => e.storeGuarantee({ durability: 'fsync', weaknesses: [] }))
+  const [settling] = linesOf((e) => e.storeSettling({ isStalled: false, server: 'here', replicas: 1, needed: 1 }))
+  expect([kept, settling].map((line) => [line?.level, line?.fields['event.action']])).toEqual([
+    ['info', 'store.guarantee'],
+    ['info', 'store.settling'],
+  ])
 })
 
 test.each(Object.entries(EVENTS))('[O16] %s is one line with its own action', (_name, [act, part, level, action]) => {
@@ -138,12 +195,23 @@ test.each([
   ['expired', 'warn'],
   ['failed', 'error'],
 ] as const)('[O16] a turn that ended %s is logged at %s', (outcome, level) => {
-  expect(linesOf((e) => e.turnEnded({ session, turn, outcome, reason: undefined, tookMs: 1 }))[0]?.level).toBe(level)
+  expect(linesOf((e) => e.turnEnded({ session, turn, outcome, reason: undefined, attempt: 1, tookMs: 1, answeredMs: 1 }))[0]?.level).toBe(
+    level,
+  )
 })
 
 test('[O16] what a person got wrong is not an error of ours', () => {
   const lines = linesOf((e) => e.requestFailed({ method: 'POST', route: '/x', status: 404, reference: 'AB12', cause }))
   expect(lines[0]).toMatchObject({ level: 'info', fields: { 'error.code': 'AGENT_ERROR', 'error.stack_trace': undefined } })
+})
+
+test('[O16] a store that keeps what it acknowledges, and one that settles again, are no warnings', () => {
+  const [kept] = linesOf((e) => e.storeGuarantee({ durability: 'fsync', weaknesses: [] }))
+  const [settling] = linesOf((e) => e.storeSettling({ isStalled: false, server: 'here', replicas: 1, needed: 1 }))
+  expect([kept, settling].map((line) => [line?.level, line?.fields['event.action']])).toEqual([
+    ['info', 'store.guarantee'],
+    ['info', 'store.settling'],
+  ])
 })
 
 test.each(Object.entries(EVENTS))('[O11] %s has no id in clear', (_name, [act]) => {

@@ -7,20 +7,27 @@ const NOON = Date.UTC(2026, 0, 5, 12, 30, 1, 250)
 /** A log that keeps its lines, and can be told to fail. */
 function recordingLog(options: Partial<LogOptions> = {}) {
   const lines: string[] = []
-  const disk = { isFull: false }
+  const disk = { isFull: false, takesMs: 0 }
+  const clock = { now: 0 }
+  const dropped: string[] = []
   const log = createLog({
     level: 'debug',
     form: 'json',
     version: '1.2.3',
     environment: 'test',
+    node: 'a-machine',
     now: () => NOON,
+    monotonic: () => clock.now,
+    writeFiles: undefined,
+    dropped: (reason) => dropped.push(reason),
     write: (line) => {
+      clock.now += disk.takesMs
       if (disk.isFull) throw new Error('no space left')
       lines.push(line)
     },
     ...options,
   })
-  return { log, lines, disk }
+  return { log, lines, disk, clock, dropped }
 }
 
 test('[O9] a line is one line of JSON with ECS names', () => {
@@ -36,6 +43,7 @@ test('[O9] a line is one line of JSON with ECS names', () => {
     'service.name': 'govuk-chat-frontend',
     'service.version': '1.2.3',
     'service.environment': 'test',
+    'service.node.name': 'a-machine',
     'process.pid': process.pid,
     'event.action': 'test.done',
     'event.reason': 'two\nlines',
@@ -68,6 +76,25 @@ test('[O14] a line that cannot be written throws nothing and is counted in the n
     expect.objectContaining({ message: 'Written.', 'log.missing_lines': 2 }),
     expect.not.objectContaining({ 'log.missing_lines': expect.anything() }),
   ])
+})
+
+test('[O94] a line that cannot be written is counted', () => {
+  const { log, disk, dropped } = recordingLog()
+  disk.isFull = true
+  log.write('app', 'error', 'Lost.', {})
+  expect(dropped).toEqual(['output'])
+})
+
+test('[O94] while the reader of the output stalls, only warnings and errors are tried, and the rest is counted', () => {
+  const { log, lines, disk, clock, dropped } = recordingLog()
+  disk.takesMs = 250
+  log.write('app', 'info', 'Slow.', {})
+  disk.takesMs = 0
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) log.write('app', level, `At ${level}.`, {})
+  clock.now += 5_000
+  log.write('app', 'info', 'Again.', {})
+  expect(dropped).toEqual(['stalled', 'stalled'])
+  expect(lines.map((line) => JSON.parse(line).message)).toEqual(['Slow.', 'At warn.', 'At error.', 'Again.'])
 })
 
 test('[O15] the console form is one readable line, with the stack trace below it', () => {

@@ -25,6 +25,7 @@ export const QUESTION: Question = {
     { id: mintTurnId(bytes), role: 'assistant', text: 'Good morning.' },
   ],
   deadlineMs: 90_000.4,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 }
 
 /** What came of a question. */

@@ -8,7 +8,7 @@ import { mintSessionId, type Cursor, type VisitorId } from '../conversation/ids.
 import { QUESTIONS_PER_MINUTE_MAX, READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import type { ReadResult } from '../conversation-log/conversation-log.ts'
 import { createMemoryStore, type MemorySnapshot, type MemoryStore } from '../conversation-log/memory-log.ts'
-import { takeToken, type Bucket } from '../gateway/admission.ts'
+import { takeToken, type Bucket } from '../resilience/token-bucket.ts'
 import type { AskedResult, FoldResult } from '../gateway/server-link-state.ts'
 import { snapshotWindow } from '../gateway/snapshot-window.ts'
 import type { SeededRandom } from './seeded-random.ts'
@@ -98,7 +98,7 @@ export class PairStore {
 
   folded(): FoldResult {
     const { head, items } = fold(this.entries())
-    return { type: 'folded', logId: this.logId, head, ...snapshotWindow(items) }
+    return { type: 'folded', logId: this.logId, head, settled: this.#settledSeq(), ...snapshotWindow(items) }
   }
 
   entries(): readonly Entry[] {

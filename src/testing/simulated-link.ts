@@ -217,7 +217,7 @@ export class SimulatedLink implements Peer {
       const entries = result.entries.filter(({ seq }) => seq <= upTo)
       const conversation = folding(entries, so?.conversation)
       if (conversation === undefined) return then('failed')
-      const folded = { logId: result.logId, conversation }
+      const folded = { logId: result.logId, conversation, settled: result.settled }
       return entries.length < READ_ENTRIES_MAX ? then(folded) : this.#fold(then, upTo, folded)
     })
   }
@@ -226,6 +226,7 @@ export class SimulatedLink implements Peer {
 interface Folded {
   readonly logId: LogId
   readonly conversation: Conversation
+  readonly settled: number
 }
 
 /** `undefined` when the entries do not follow one another. */
@@ -238,10 +239,11 @@ function folding(entries: readonly Entry[], so: Conversation = EMPTY_CONVERSATIO
   }
 }
 
-const foldResult = ({ logId, conversation: { head, items } }: Folded): FoldResult => ({
+const foldResult = ({ logId, settled, conversation: { head, items } }: Folded): FoldResult => ({
   type: 'folded',
   logId,
   head,
+  settled,
   ...snapshotWindow(items),
 })
 

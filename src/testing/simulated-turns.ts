@@ -61,7 +61,7 @@ export class SimulatedTurns {
 
   /** The agent, which was away, can be asked again. */
   agentBack(): void {
-    for (const turn of this.#running.values()) turn.event({ type: 'agent-back' })
+    for (const turn of this.#running.values()) turn.event({ type: 'agent-changed' })
   }
 
   /** Claims nothing more, gives back what has not started, and after `limitMs` the rest too, text and all. */
@@ -179,7 +179,8 @@ class SimulatedTurn {
       wallNow: wallNow(),
       chance: random.next,
       digest: sha256,
-      isAgentAway: agent.isKnownAway,
+      room: () => (agent.isKnownAway ? 'agent-unreachable' : 'free'),
+      fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
       settings,
     }
   }

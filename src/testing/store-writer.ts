@@ -74,7 +74,12 @@ async function answerForEver(log: ConversationLog, ours: ReadonlySet<SessionId>)
 
 async function main(file: string | undefined): Promise<void> {
   if (file === undefined) throw new TypeError('usage: store-writer.ts <file>')
-  const events = { storeCommitted: () => undefined, storeFailed: () => undefined }
+  const events = {
+    storeCommitted: () => undefined,
+    storeFailed: () => undefined,
+    commandRefused: () => undefined,
+    queueFull: () => undefined,
+  }
   const log = await openSqliteLog({ file, onFatal: fail }, { clock, random: randomBytes, events })
   const sessions = await Promise.all(Array.from({ length: SESSIONS }, () => begin(log)))
   await Promise.all([

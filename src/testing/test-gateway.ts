@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { server as createServer, type Server, type ServerInjectOptions, type ServerInjectResponse } from '@hapi/hapi'
+import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import type { Claim, ConversationLog } from '../conversation-log/conversation-log.ts'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import type { TurnBody, TurnOutcome } from '../conversation/entry.ts'
@@ -23,7 +24,10 @@ export interface TestGateway extends AsyncDisposable {
   readonly clock: SimulatedClock
   readonly events: RecordedEvents
   level: ServiceLevel
+  /** While it is, questions are given `TEST_HELP`, as the turn runner would give them other help. */
   isAgentAway: boolean
+  /** Whether anybody gives other help. */
+  isHelpGiven: boolean
   /** What the pages say of the service now. */
   service: ServiceProfile
   /** Who wants to hear of changes of the level; a test that makes one calls them. */
@@ -53,6 +57,14 @@ export interface JsonAnswer {
   readonly headers: Readonly<Record<string, unknown>>
 }
 
+/** Other help, as if one page had been found. */
+export const TEST_HELP = [
+  'Sorry, the assistant is not working at the moment. Your question has been kept. It will be answered when the assistant is working again.',
+  'This page may help:',
+  '- [Slow answers](/help/slow-answers): Why an answer may take long, and what you can do.',
+  'If you need an answer now, [get help another way](#other-help).',
+].join('\n\n')
+
 export const TEST_SETTINGS: GatewaySettings = {
   secret: TEST_SECRET,
   publicOrigin: undefined,
@@ -74,9 +86,10 @@ export async function createTestGateway(
   const events = createRecordedEvents()
   const server = createServer(serverOptions(createListener(), { host: '127.0.0.1', port: 0 }))
   const levelListeners = new Set<() => void>()
-  const state: Pick<TestGateway, 'level' | 'isAgentAway' | 'service'> = {
+  const state: Pick<TestGateway, 'level' | 'isAgentAway' | 'isHelpGiven' | 'service'> = {
     level: 'full',
     isAgentAway: false,
+    isHelpGiven: true,
     service: plainProfile('Ask a test'),
   }
   await server.register({
@@ -89,6 +102,7 @@ export async function createTestGateway(
         return () => void levelListeners.delete(listener)
       },
       isAgentAway: () => state.isAgentAway,
+      doAnswersWait: () => state.isAgentAway,
       service: () => state.service,
       clock,
       chance: chance.next,
@@ -98,11 +112,9 @@ export async function createTestGateway(
       ...(ports.pages === undefined ? {} : { pages: ports.pages }),
     },
   })
-  const claim = async (): Promise<Claim> => {
-    const [claimed] = await log.claim('test', 60_000, 1)
-    if (claimed === undefined) throw new Error('no question is open')
-    return claimed
-  }
+  log.onWork(() => {
+    if (state.isAgentAway && state.isHelpGiven) void giveHelp(log)
+  })
   return Object.assign(state, {
     server,
     log,
@@ -110,17 +122,37 @@ export async function createTestGateway(
     events,
     visitor: () => createTestVisitor(server),
     answer: async (text: string, outcome: TurnOutcome = 'complete') => {
-      const claimed = await claim()
+      const claimed = await claimOldest(log)
       const result = await log.write(claimed, wholeAnswer(claimed, text, outcome))
       if (result.type !== 'written') throw new Error(`the answer was ${result.type}`)
     },
-    claim,
+    claim: () => claimOldest(log),
     levelListeners,
     async [Symbol.asyncDispose]() {
       await server.stop({ timeout: 1 })
       await log[Symbol.asyncDispose]()
     },
   })
+}
+
+async function claimOldest(log: ConversationLog): Promise<Claim> {
+  const [claimed] = await log.claim('test', 60_000, 1)
+  if (claimed === undefined) throw new Error('no question is open')
+  return claimed
+}
+
+/** Gives what waits other help, and the turns back. */
+async function giveHelp(log: ConversationLog): Promise<void> {
+  for (const claim of await log.claimUntold('help', 60_000, 8)) {
+    const read = await log.read(claim.session, undefined, READ_ENTRIES_MAX)
+    const asked =
+      read.type === 'entries' ? read.entries.find((entry) => entry.kind === 'message' && entry.turnId === claim.turnId) : undefined
+    if (asked?.kind === 'message') {
+      const about = { turnId: claim.turnId, inReplyTo: asked.messageId, reason: 'circuit-breaker-open' } as const
+      await log.write(claim, [{ kind: 'notice', topic: 'fallback', ...about, text: TEST_HELP }])
+    }
+    await log.release(claim)
+  }
 }
 
 /** Start, one part and end, as the turn runner writes them. */

@@ -19,8 +19,10 @@ const helpPages: readonly HelpPage[] = [
   },
   { slug: 'other', title: 'Other <help>', text: 'More.', summary: '', audience: 'on-call' },
 ]
-export const createPages = (settings: Parameters<typeof createTestGateway>[0] = {}): Promise<TestGateway> =>
-  createTestGateway(settings, { pages: { assets, helpPages } })
+type Given = Parameters<typeof createTestGateway>
+
+export const createPages = (settings: Given[0] = {}, ports: Given[1] = {}): Promise<TestGateway> =>
+  createTestGateway(settings, { pages: { assets, helpPages }, ...ports })
 /** A request is being held back: the only thing here that has a timer. */
 export async function isWaiting({ clock }: TestGateway): Promise<void> {
   while (clock.waiting === 0) await clock.settle()

@@ -2,13 +2,24 @@
  * Plays one turn through time, event by event, without a runner, a log or an agent.
  */
 import { createHash } from 'node:crypto'
-import type { AnswerPartBody, TurnBody, TurnEndedBody, TurnEndReason, TurnOutcome, TurnStartedBody } from '../conversation/entry.ts'
-import { mintSessionId, mintTurnId, type VisitorId } from '../conversation/ids.ts'
+import type {
+  AnswerPartBody,
+  NoticeBody,
+  NoticeReason,
+  TurnBody,
+  TurnEndedBody,
+  TurnEndReason,
+  TurnOutcome,
+  TurnStartedBody,
+} from '../conversation/entry.ts'
+import { mintMessageId, mintSessionId, mintTurnId, type VisitorId } from '../conversation/ids.ts'
 import { ANSWER_COALESCE_MS } from '../conversation/limits.ts'
 import type { Claim } from '../conversation-log/conversation-log.ts'
+import type { FallbackSituation } from '../guidance/guidance.ts'
+import type { AgentRoom, AwayReason } from '../turns/agent-room.ts'
 import type { TurnView } from '../turns/turn-log.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
-import type { Turn, TurnContext, TurnEffect, TurnEvent, TurnFact } from '../turns/turn-state.ts'
+import type { Errand, FallbackText, Turn, TurnContext, TurnEffect, TurnEvent, TurnFact } from '../turns/turn-state.ts'
 import { nextDeadline, openTurn, step } from '../turns/turn.ts'
 
 export const PLAY_SETTINGS: TurnSettings = { ...DEFAULT_TURN_SETTINGS, storeBackoff: { baseMs: 1_000, capMs: 4_000, jitter: false } }
@@ -23,7 +34,18 @@ const visitor = 'visitor-0123456789' as VisitorId
 export const claim: Claim = { session: mintSessionId(bytes), visitor, turnId, fence: 3, askedAt: PLAY_EPOCH }
 
 /** A turn that nobody has started. */
-export const FRESH: TurnView = { isOpen: true, isStopping: false, attempt: 0, fence: 0, parts: 0, text: '', isSuperseded: false }
+export const FRESH: TurnView = {
+  isOpen: true,
+  isStopping: false,
+  attempt: 0,
+  fence: 0,
+  parts: 0,
+  text: '',
+  isSuperseded: false,
+  question: { messageId: mintMessageId(0, bytes), text: 'How do I renew?', isTold: false },
+}
+/** The same, once its question has been given other help. */
+export const TOLD: TurnView = { ...FRESH, question: { ...FRESH.question, isTold: true } }
 /** What the log says once this owner has started attempt 1. */
 export const OURS: TurnView = { ...FRESH, attempt: 1, fence: 3 }
 
@@ -47,6 +69,16 @@ export const ended = (
   return { kind: 'turn-ended', turnId, attempt, outcome, reason, parts: parts.length, chars: whole.length, sha256: sha256(whole) }
 }
 
+const helpFor: FallbackText = (question, situation) => `Other help (${situation}): ${question}`
+export const help = (reason: NoticeReason, situation: FallbackSituation): NoticeBody => ({
+  kind: 'notice',
+  topic: 'fallback',
+  turnId,
+  inReplyTo: FRESH.question.messageId,
+  reason,
+  text: helpFor(FRESH.question.text, situation),
+})
+
 export const READ: TurnEffect = { type: 'read' }
 export const CANCEL: TurnEffect = { type: 'cancel' }
 export const ASK: TurnEffect = { type: 'ask', attempt: 1, deadlineMs: PLAY_SETTINGS.deadlineMs }
@@ -57,15 +89,15 @@ export const text = (said: string, persona?: string): TurnEvent => ({ type: 'age
 /** Steps one turn through time. */
 export class Play {
   now = 0
-  isAgentAway = false
+  room: AgentRoom = 'free'
   turn: Turn
   /** Of the last event, facts aside … */
   effects: readonly TurnEffect[] = []
   /** … and the facts. */
   facts: readonly TurnFact[] = []
 
-  constructor(given: Claim = claim) {
-    const [turn, effects] = openTurn(given, 0, this.ctx())
+  constructor(given: Claim = claim, errand: Errand = 'answer') {
+    const [turn, effects] = openTurn(given, 0, this.ctx(), errand)
     this.turn = turn
     this.effects = effects
   }
@@ -76,7 +108,8 @@ export class Play {
       wallNow: PLAY_EPOCH + this.now,
       chance: () => 0.5,
       digest: sha256,
-      isAgentAway: this.isAgentAway,
+      room: () => this.room,
+      fallbackText: helpFor,
       settings: PLAY_SETTINGS,
     }
   }
@@ -130,6 +163,15 @@ export function answering(stored = 'Yes. '): Play {
   const play = asking()
   play.on(text(stored))
   play.pass(ANSWER_COALESCE_MS)
+  play.on({ type: 'written' })
+  return play
+}
+
+/** A turn whose question waits, because the agent is away for `reason`, and whose person has been told. */
+export function waiting(reason: AwayReason = 'agent-unreachable'): Play {
+  const play = new Play()
+  play.room = reason
+  play.on({ type: 'read', view: FRESH })
   play.on({ type: 'written' })
   return play
 }

@@ -4,13 +4,22 @@
 import { createHash } from 'node:crypto'
 import { fold, type Conversation } from '../conversation/conversation.ts'
 import type { Entry } from '../conversation/entry.ts'
-import { isVisitorId, mintMessageId, mintSessionId, SERVER_DEVICE, type SessionId, type TurnId } from '../conversation/ids.ts'
+import {
+  isVisitorId,
+  mintMessageId,
+  mintSessionId,
+  SERVER_DEVICE,
+  type MessageId,
+  type SessionId,
+  type TurnId,
+} from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import type { TurnPorts } from '../turns/turn-driver.ts'
 import { createTurnRunner, type TurnRunner } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import { createFaultyLog, type FaultyLog } from './faulty-log.ts'
+import { createTurnTrace } from '../telemetry/turn-trace.ts'
 import { createRecordedEvents, type RecordedEvents } from './recorded-events.ts'
 import { createScriptedAgent, type ScriptedAgent } from './scripted-agent.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -33,7 +42,7 @@ export interface TurnWorld {
   /** What another runner on the same log is made from. */
   readonly ports: TurnPorts
   newSession(): Promise<SessionId>
-  ask(session: SessionId, text?: string): Promise<TurnId>
+  ask(session: SessionId, text?: string, inReplyTo?: MessageId): Promise<TurnId>
   /** A runner that runs. */
   runner(owner?: string, ports?: Partial<TurnPorts>): TurnRunner
   entries(session: SessionId): Promise<readonly Entry[]>
@@ -41,6 +50,14 @@ export interface TurnWorld {
 }
 
 const digest = (text: string): string => createHash('sha256').update(text, 'utf8').digest('hex')
+
+/** The same in every world. */
+const ALWAYS: Pick<TurnPorts, 'digest' | 'agentPresence' | 'fallbackText' | 'traceOf'> = {
+  digest,
+  agentPresence: () => 'there',
+  fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
+  traceOf: createTurnTrace('a secret'),
+}
 
 export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
   const clock = options.clock ?? createSimulatedClock()
@@ -50,7 +67,15 @@ export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
   const agent = options.agent ?? createScriptedAgent()
   const events = createRecordedEvents()
   const settings = { ...DEFAULT_TURN_SETTINGS, storeBackoff: { baseMs: 500, capMs: 2_000 }, ...options.settings }
-  const ports: TurnPorts = { log, agent, clock, chance: () => random.next(), digest, agentRoom: () => 'any', events, settings }
+  const ports: TurnPorts = {
+    log,
+    agent,
+    clock,
+    chance: () => random.next(),
+    ...ALWAYS,
+    events,
+    settings,
+  }
 
   const entries = async (session: SessionId): Promise<readonly Entry[]> => {
     const found: Entry[] = []
@@ -79,9 +104,9 @@ export function createTurnWorld(options: TurnWorldOptions = {}): TurnWorld {
       if (made.type !== 'created') throw new Error(`no session: ${made.type}`)
       return made.session.id
     },
-    async ask(session, text = 'How do I renew?') {
+    async ask(session, text = 'How do I renew?', inReplyTo?: MessageId) {
       const messageId = mintMessageId(clock.now(), bytes)
-      const asked = await log.ask(session, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo: undefined })
+      const asked = await log.ask(session, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo })
       if (asked.type !== 'accepted') throw new Error(`not accepted: ${asked.type}`)
       return asked.turnId
     },

@@ -29,7 +29,7 @@ test('[T16] a turn that is claimed again before it was asked is read again, and 
   expect(reading.on({ type: 'read', view: FRESH })).toEqual([READ])
   expect(reading.on({ type: 'read', view: FRESH })).toEqual([{ type: 'write', claim: again, bodies: [{ ...STARTED, fence: 5 }] }])
   const waiting = new Play()
-  waiting.isAgentAway = true
+  waiting.room = 'taken'
   waiting.on({ type: 'read', view: FRESH })
   expect([waiting.on({ type: 'reclaimed', claim: again, since: waiting.now }), waiting.status]).toEqual([[READ], 'opening'])
 })

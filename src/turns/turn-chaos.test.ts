@@ -8,7 +8,7 @@ import { createMemoryStore } from '../conversation-log/memory-log.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { emptyTurnLog, extendTurnLog, viewTurn } from './turn-log.ts'
 import { DEFAULT_TURN_SETTINGS } from './turn-settings.ts'
-import type { Turn, TurnContext, TurnEffect, TurnEvent } from './turn-state.ts'
+import type { Errand, Turn, TurnContext, TurnEffect, TurnEvent } from './turn-state.ts'
 import { nextDeadline, openTurn, step } from './turn.ts'
 
 /**
@@ -20,20 +20,27 @@ type Fate = (typeof FATES)[number]
 
 const happeningWith = (fates: readonly Fate[]) =>
   fc.oneof(
-    { weight: 4, arbitrary: fc.record({ type: fc.constant('pass' as const), ms: fc.constantFrom(5, 30, 400, 2_000, 6_000) }) },
-    { weight: 8, arbitrary: fc.record({ type: fc.constant('command' as const), which: fc.nat(7), fate: fc.constantFrom(...fates) }) },
-    { weight: 6, arbitrary: fc.record({ type: fc.constant('say' as const), owner: fc.nat(3), text: fc.string({ maxLength: 9 }) }) },
+    { weight: 8, arbitrary: fc.record({ type: fc.constant('pass' as const), ms: fc.constantFrom(5, 30, 400, 2_000, 6_000) }) },
+    { weight: 24, arbitrary: fc.record({ type: fc.constant('command' as const), which: fc.nat(7), fate: fc.constantFrom(...fates) }) },
+    { weight: 16, arbitrary: fc.record({ type: fc.constant('say' as const), owner: fc.nat(3), text: fc.string({ maxLength: 9 }) }) },
     {
-      weight: 1,
+      weight: 3,
       arbitrary: fc.record({
         type: fc.constant('end' as const),
         owner: fc.nat(3),
         how: fc.constantFrom('finished', 'failed', 'unreachable', 'stopped'),
       }),
     },
-    { weight: 3, arbitrary: fc.record({ type: fc.constant('claim' as const), asks: fc.nat(3) }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        type: fc.constant('claim' as const),
+        asks: fc.nat(3),
+        errand: fc.constantFrom('answer' as const, 'answer' as const, 'tell' as const),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('stop' as const) }) },
-    { weight: 1, arbitrary: fc.record({ type: fc.constant('agent' as const), isAway: fc.boolean() }) },
+    { weight: 6, arbitrary: fc.record({ type: fc.constant('agent' as const), isAway: fc.boolean() }) },
     {
       weight: 1,
       arbitrary: fc.record({ type: fc.constant('leave' as const), owner: fc.nat(3), how: fc.constantFrom('drain', 'hand-over') }),
@@ -62,11 +69,12 @@ class Chaos {
   readonly #owners: Owner[] = []
   #commands: Command[] = []
   #now = 1_000_000
-  #isAgentAway = false
+  #isAgentAway: boolean
   #lateWrites = 0
   #refusals = 0
 
-  constructor() {
+  constructor(isAgentAway: boolean) {
+    this.#isAgentAway = isAgentAway
     const session = mintSessionId(this.#bytes)
     this.#session = session
     this.#store.createSession({ id: session, visitor: 'visitor-0123456789' as VisitorId, ttlMs: 172_800_000 })
@@ -98,7 +106,7 @@ class Chaos {
         if (owner?.isAsked === true) this.#tell(owner, endOf(what.how))
         return
       case 'claim':
-        return this.#claim(what.asks)
+        return this.#claim(what.asks, what.errand)
       case 'stop':
         this.#store.stop(this.#session, this.#turnId())
         return
@@ -113,7 +121,7 @@ class Chaos {
   #agent(isAway: boolean): void {
     this.#isAgentAway = isAway
     if (isAway) return
-    for (const owner of this.#owners) this.#tell(owner, { type: 'agent-back' })
+    for (const owner of this.#owners) this.#tell(owner, { type: 'agent-changed' })
   }
 
   /** Everything works again: true once the turn has ended. */
@@ -121,9 +129,12 @@ class Chaos {
     this.#agent(false)
     for (let round = 0; round < 200; round += 1) {
       if (this.entries.some((entry) => entry.kind === 'turn-ended')) return true
-      this.#claim(9)
+      this.#claim(9, 'answer')
       while (this.#commands.length > 0) this.#carryOut(0, 'done')
-      for (const owner of this.#owners) if (owner.isAsked) this.#tell(owner, { type: 'agent-finished' })
+      for (const owner of this.#owners.filter(({ isAsked }) => isAsked)) {
+        this.#tell(owner, { type: 'agent-text', text: 'Well.', persona: undefined })
+        this.#tell(owner, { type: 'agent-finished' })
+      }
       this.#pass(500)
     }
     return false
@@ -135,14 +146,16 @@ class Chaos {
     return message.turnId
   }
 
-  #claim(asks: number): void {
-    for (const claim of this.#store.claim('owner', settings.leaseMs, 1)) {
+  #claim(asks: number, errand: Errand): void {
+    const claims =
+      errand === 'answer' ? this.#store.claim('owner', settings.leaseMs, 1) : this.#store.claimUntold('owner', settings.leaseMs, 1)
+    for (const claim of claims) {
       const again = this.#owners[asks]
       if (again !== undefined) {
         this.#tell(again, { type: 'reclaimed', claim, since: this.#now })
         if (again.turn.status !== 'done') continue
       }
-      const [turn, effects] = openTurn(claim, this.#now, this.#context())
+      const [turn, effects] = openTurn(claim, this.#now, this.#context(), errand)
       const owner: Owner = { turn, isAsked: false }
       this.#owners.push(owner)
       this.#perform(owner, effects)
@@ -216,7 +229,15 @@ class Chaos {
   }
 
   #context(): TurnContext {
-    return { now: this.#now, wallNow: this.#now, chance: () => this.#random.next(), digest, isAgentAway: this.#isAgentAway, settings }
+    return {
+      now: this.#now,
+      wallNow: this.#now,
+      chance: () => this.#random.next(),
+      digest,
+      room: () => (this.#isAgentAway ? 'circuit-breaker-open' : 'free'),
+      fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
+      settings,
+    }
   }
 }
 
@@ -239,7 +260,7 @@ function faultsOf(entries: readonly Entry[]): readonly string[] {
   let parts: string[] = []
   let hasEnded = false
   for (const entry of entries) {
-    if (hasEnded && entry.kind !== 'stop-requested') faults.push(`${entry.kind} after the end`)
+    if (hasEnded && entry.kind !== 'stop-requested' && entry.kind !== 'notice') faults.push(`${entry.kind} after the end`)
     if (entry.kind === 'turn-started') {
       if (entry.attempt !== attempt + 1) faults.push('attempts out of order')
       ;({ attempt } = entry)
@@ -254,18 +275,22 @@ function faultsOf(entries: readonly Entry[]): readonly string[] {
         faults.push('an end that does not fit')
     }
   }
+  const failed = entries.some((entry) => entry.kind === 'turn-ended' && entry.outcome === 'failed')
+  const notices = entries.filter((entry) => entry.kind === 'notice').length
+  if (notices > 1) faults.push('other help given twice')
+  if (failed && notices === 0) faults.push('no other help')
   return faults
 }
 
 test.each([
   ['loses and refuses', ['done', 'lost', 'refused']],
   ['loses, refuses and delays', FATES],
-] as const)('[T14][T16][T20] owners that die, pause and wake, and a store that %s, leave one true answer', (_name, fates) => {
-  const outcomes = new Map<string, number>()
+] as const)('[T14][T16][T20][T52][T53] owners that die, pause and wake, and a store that %s, leave one true answer', (_name, fates) => {
+  const outcomes = new Set<string>()
   fc.assert(
-    fc.property(fc.array(happeningWith(fates), { minLength: 10, maxLength: 150 }), (happenings) => {
-      const chaos = new Chaos()
-      chaos.happen({ type: 'claim', asks: 0 })
+    fc.property(fc.boolean(), fc.array(happeningWith(fates), { minLength: 10, maxLength: 150 }), (isAway, happenings) => {
+      const chaos = new Chaos(isAway)
+      chaos.happen({ type: 'claim', asks: 0, errand: 'answer' })
       for (const what of happenings) {
         chaos.happen(what)
         expect(faultsOf(chaos.entries)).toEqual([])
@@ -274,10 +299,19 @@ test.each([
       const { entries } = chaos
       expect([faultsOf(entries), chaos.mistakes]).toEqual([[], 0])
       const end = entries.find((entry) => entry.kind === 'turn-ended')
-      outcomes.set(end?.outcome ?? 'none', (outcomes.get(end?.outcome ?? 'none') ?? 0) + 1)
+      const hasHelp = entries.some((entry) => entry.kind === 'notice')
+      outcomes.add(`${end?.outcome}${hasHelp ? ', with other help' : ''}`)
     }),
-    { numRuns: 300, seed: 1 },
+    { numRuns: 600, seed: 1 },
   )
   // A run that never gets anywhere would prove nothing.
-  expect([...outcomes.keys()].toSorted()).toEqual(['complete', 'failed', 'interrupted', 'stopped'])
+  const expected = [
+    'complete',
+    'complete, with other help',
+    'failed, with other help',
+    'interrupted',
+    'stopped',
+    'stopped, with other help',
+  ]
+  expect([...outcomes]).toEqual(expect.arrayContaining(expected))
 })

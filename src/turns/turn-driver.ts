@@ -6,6 +6,7 @@
 import { ChatServiceError } from '../chat-service-error.ts'
 import type { TurnBody } from '../conversation/entry.ts'
 import type { TurnId } from '../conversation/ids.ts'
+import { formatTraceparent, type Trace } from '../conversation/trace.ts'
 import { STOP_LOOK_MS } from '../conversation/limits.ts'
 import type { Claim, ConversationLog } from '../conversation-log/conversation-log.ts'
 import { LogError } from '../conversation-log/log-error.ts'
@@ -14,14 +15,12 @@ import { AgentError } from '../agent/agent-error.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import { TimeoutError } from '../resilience/deadline.ts'
 import type { Events } from '../telemetry/events.ts'
+import type { AgentPresence, AgentRoom, RampEvent } from './agent-room.ts'
 import { createTurnFollower, type TurnFollower } from './turn-follower.ts'
 import { askedQuestion, historyBefore, viewTurn } from './turn-log.ts'
 import type { TurnSettings } from './turn-settings.ts'
-import type { Digest, Turn, TurnContext, TurnEffect, TurnEvent, TurnFact, TurnStep } from './turn-state.ts'
+import type { Digest, Errand, FallbackText, Turn, TurnContext, TurnEffect, TurnEvent, TurnFact, TurnStep } from './turn-state.ts'
 import { nextDeadline, openTurn, step } from './turn.ts'
-
-/** `none`: it is known to be away, and questions wait. `one`: it may be back, and one question finds out. */
-export type AgentRoom = 'none' | 'one' | 'any'
 
 export interface TurnPorts {
   readonly log: ConversationLog
@@ -30,10 +29,31 @@ export interface TurnPorts {
   readonly clock: Clock
   readonly chance: Chance
   readonly digest: Digest
-  /** How many questions the agent can take now, as far as is known. */
-  readonly agentRoom: () => AgentRoom
+  /** What is known of the agent now. */
+  readonly agentPresence: () => AgentPresence
+  readonly fallbackText: FallbackText
   readonly events: Events
+  /** The question's trace, and the attempt's step of it: the same whichever process asks. */
+  readonly traceOf: (turn: TurnId, attempt: number) => Trace
   readonly settings: TurnSettings
+}
+
+/** An answer that says nothing for so long has stalled, whether or not the turn waits on. */
+const STALL_MS = 15_000
+
+/** What a driver needs of the runner that it belongs to. */
+export interface DriverPorts extends TurnPorts {
+  /** Whether this driver's question may be put to the agent now. */
+  roomFor(driver: TurnDriver): AgentRoom
+  /** Hears what the agent does with questions. */
+  heard(event: RampEvent): void
+}
+
+/** A turn that was claimed, for what, and the monotonic time from before the claim was asked for. */
+export interface Task {
+  readonly claim: Claim
+  readonly errand: Errand
+  readonly since: number
 }
 
 /** One call of the agent. `isOver` is set once nothing it says counts any more. */
@@ -44,30 +64,44 @@ interface AgentCall {
 
 export class TurnDriver {
   readonly turnId: TurnId
+  /** When the question was appended, milliseconds since the epoch. */
+  readonly askedAt: number
   /** Resolves once the turn is over for this process: ended, somebody else's, given back or given up. Never rejects. */
   readonly done: Promise<void>
-  readonly #ports: TurnPorts
+  /** What the turn was claimed for. */
+  readonly errand: Errand
+  readonly #ports: DriverPorts
   readonly #claim: Claim
   readonly #follower: TurnFollower
   readonly #resolveDone: () => void
   readonly #stopListening: () => void
+  /** How old the question was when it was claimed; from then on its age is measured on the monotonic clock. */
+  readonly #waitedMs: number
+  readonly #claimedAt: number
   #turn: Turn
+  #attempt = 0
+  /** The answer as this process has shown it, monotonic; `undefined` before its first text and after its end. */
+  #shown: { readonly since: number; readonly lastAt: number } | undefined
   #isOver = false
   #agentCall: AgentCall | undefined
   #cancelTick: (() => void) | undefined
   #cancelLook: (() => void) | undefined
 
-  /** Begins at once. `since` is the monotonic time from before the claim was asked for. */
-  constructor(ports: TurnPorts, claim: Claim, since: number) {
+  /** Begins at once. */
+  constructor(ports: DriverPorts, { claim, errand, since }: Task) {
     this.turnId = claim.turnId
+    this.askedAt = claim.askedAt
+    this.errand = errand
     this.#ports = ports
     this.#claim = claim
     this.#follower = createTurnFollower(ports.log, claim)
+    this.#waitedMs = Math.max(0, ports.clock.now() - claim.askedAt)
+    this.#claimedAt = ports.clock.monotonic()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.done = promise
     this.#resolveDone = resolve
     this.#stopListening = ports.log.onAppend(claim.session, () => this.#lookSoon())
-    const opened = openTurn(claim, since, this.#context())
+    const opened = openTurn(claim, since, this.#context(), errand)
     ;[this.#turn] = opened
     this.#go(opened)
   }
@@ -77,14 +111,20 @@ export class TurnDriver {
     this.#dispatch({ type: 'drain' })
   }
 
-  /** The question waits for an agent that is away. */
+  /** The question waits until it may be put to the agent. */
   get isWaiting(): boolean {
     return this.#turn.status === 'waiting'
   }
 
-  /** The agent can be asked again. */
-  agentBack(): void {
-    this.#dispatch({ type: 'agent-back' })
+  /** The question is with the agent, or about to be. */
+  get isAsked(): boolean {
+    const { status } = this.#turn
+    return status === 'starting' || status === 'asking' || status === 'answering'
+  }
+
+  /** What is known of the agent, or what it is trusted with, may have changed. */
+  agentChanged(): void {
+    this.#dispatch({ type: 'agent-changed' })
   }
 
   /** Gives the turn back, whatever it is doing; text that was shown stays. */
@@ -100,12 +140,15 @@ export class TurnDriver {
   /** Stops at once, as if the process had died: the lease frees the turn. */
   abandon(): void {
     this.#end()
+    this.#leave()
     this.#resolveDone()
   }
 
   #context(): TurnContext {
-    const { clock, chance, digest, agentRoom, settings } = this.#ports
-    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, isAgentAway: agentRoom() === 'none', settings }
+    const { clock, chance, digest, fallbackText, settings } = this.#ports
+    // Looked at only where something depends on it: not for every piece of an answer.
+    const room = (): AgentRoom => this.#ports.roomFor(this)
+    return { now: clock.monotonic(), wallNow: clock.now(), chance, digest, room, fallbackText, settings }
   }
 
   #dispatch(event: TurnEvent): void {
@@ -118,6 +161,7 @@ export class TurnDriver {
     if (isDone) this.#end()
     let last: Promise<void> | undefined
     for (const effect of effects) last = this.#perform(effect) ?? last
+    if (isDone) this.#leave()
     if (!isDone) this.#arm()
     // The last thing a turn may do is to give itself back; whoever waits for the turn waits for that too.
     else void (last ?? Promise.resolve()).then(this.#resolveDone)
@@ -153,7 +197,7 @@ export class TurnDriver {
       case 'ask':
         return this.#ask(effect.attempt, effect.deadlineMs)
       case 'cancel':
-        this.#cancelAgent(tooSlow(this.#turn, this.#ports.settings))
+        this.#cancelSlow(tooSlow(this.#turn, this.#ports.settings))
         return undefined
       case 'report':
         this.#report(effect.fact)
@@ -249,6 +293,10 @@ export class TurnDriver {
       if (call.isOver) return
       const kind = cause instanceof AgentError ? cause.kind : 'error'
       this.#ports.events.agentFailed({ turn: this.turnId, kind, cause })
+      if (this.#turn.status === 'asking') {
+        const retryAfterMs = cause instanceof AgentError ? cause.retryAfterMs : undefined
+        this.#ports.heard(kind === 'busy' ? { type: 'busy', retryAfterMs } : { type: 'failed' })
+      }
       this.#dispatch({ type: 'agent-failed', kind })
     }
   }
@@ -256,6 +304,7 @@ export class TurnDriver {
   #heard(call: AgentCall, event: AgentEvent): void {
     switch (event.type) {
       case 'text':
+        this.#saidMore()
         return this.#dispatch({ type: 'agent-text', text: event.text, persona: event.persona })
       case 'usage': {
         const { inputTokens, outputTokens } = event
@@ -274,7 +323,13 @@ export class TurnDriver {
     const { session, visitor, turnId } = this.#claim
     const asked = askedQuestion(this.#follower.current)
     if (asked === undefined) throw new LogError('corrupt', 'T1: a turn was started that has no question')
-    return { session, visitor, turnId, ...asked, attempt, history: historyBefore(this.#follower.current), deadlineMs }
+    const traceparent = formatTraceparent(this.#ports.traceOf(turnId, attempt))
+    return { session, visitor, turnId, ...asked, attempt, history: historyBefore(this.#follower.current), deadlineMs, traceparent }
+  }
+
+  #cancelSlow(reason: TimeoutError | undefined): void {
+    if (reason !== undefined && this.#turn.status === 'ending' && this.#turn.end.outcome === 'failed') this.#ports.heard({ type: 'failed' })
+    this.#cancelAgent(reason)
   }
 
   /** `reason` tells whoever stands between turn and agent that this was the agent's fault. */
@@ -285,20 +340,51 @@ export class TurnDriver {
     call.aborter.abort(reason)
   }
 
+  // ── what is told of it ─────────────────────────────────────────────────────
+
   #report(fact: TurnFact): void {
     const { events, clock } = this.#ports
-    const { session, turnId: turn, askedAt } = this.#claim
-    const tookMs = Math.max(0, clock.now() - askedAt)
+    const { session, turnId: turn } = this.#claim
+    const now = clock.monotonic()
+    const tookMs = this.#waitedMs + now - this.#claimedAt
     switch (fact.type) {
       case 'started':
+        this.#attempt = fact.attempt
         return events.turnStarted({ session, turn, attempt: fact.attempt })
+      case 'told':
+        return events.helpGiven({ session, turn, reason: fact.reason, tookMs })
       case 'first-text':
+        this.#shown = { since: now, lastAt: now }
+        this.#ports.heard({ type: 'spoke' })
         return events.turnFirstText({ turn, tookMs })
-      case 'ended':
-        return events.turnEnded({ session, turn, outcome: fact.outcome, reason: fact.reason, tookMs })
+      case 'ended': {
+        const { outcome, reason } = fact
+        const shown = this.#shown
+        if (reason === 'idle-timeout' && shown !== undefined) events.turnStalled({ turn, gapMs: now - shown.lastAt })
+        this.#shown = undefined
+        const answeredMs = shown === undefined ? undefined : now - shown.since
+        return events.turnEnded({ session, turn, outcome, reason, attempt: this.#attempt, tookMs, answeredMs })
+      }
       case 'fenced':
         return events.turnFenced(turn)
     }
+  }
+
+  /** The answer goes on. */
+  #saidMore(): void {
+    const shown = this.#shown
+    if (shown === undefined) return
+    const now = this.#ports.clock.monotonic()
+    if (now - shown.lastAt >= STALL_MS) this.#ports.events.turnStalled({ turn: this.turnId, gapMs: now - shown.lastAt })
+    this.#shown = { ...shown, lastAt: now }
+  }
+
+  /** The turn is over for this process. An answer that has not ended is somebody else's to go on with. */
+  #leave(): void {
+    const shown = this.#shown
+    this.#shown = undefined
+    if (shown === undefined) return
+    this.#ports.events.answerLeft({ turn: this.turnId, answeredMs: this.#ports.clock.monotonic() - shown.since })
   }
 }
 

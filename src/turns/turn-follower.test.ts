@@ -29,7 +29,17 @@ describe('following', () => {
     const follower = createTurnFollower(world.log, claim)
     const log = await follower.refresh()
     const text = Array.from({ length: READ_ENTRIES_MAX }, (_unused, index) => `${index} `).join('')
-    const view = { isOpen: true, isStopping: false, attempt: 1, fence: claim.fence, parts: READ_ENTRIES_MAX, text, isSuperseded: false }
+    const question = { messageId: expect.any(String), text: 'Is it long?', isTold: false }
+    const view = {
+      isOpen: true,
+      isStopping: false,
+      attempt: 1,
+      fence: claim.fence,
+      parts: READ_ENTRIES_MAX,
+      text,
+      isSuperseded: false,
+      question,
+    }
     expect([log && viewTurn(log), world.log.count('read')]).toEqual([view, 2])
     await write({ kind: 'answer-part', turnId, attempt: 1, index: READ_ENTRIES_MAX, persona: undefined, text: 'end' })
     await world.log.stop(session, turnId)
@@ -95,6 +105,20 @@ describe('following', () => {
 })
 
 describe('what a log says about a turn', () => {
+  test('[W42] holds what was shown of the answer that the question goes on from', async () => {
+    const { world, session, turnId, write, claim } = await claimed(1)
+    const ended = { kind: 'turn-ended', turnId, attempt: 1, outcome: 'interrupted', reason: 'agent-broke-off' } as const
+    await write({ ...ended, parts: 1, chars: 2, sha256: world.ports.digest('0 ') })
+    const first = await createTurnFollower(world.log, claim).refresh()
+    const inReplyTo = first && askedQuestion(first)?.messageId
+    const rest = await world.ask(session, 'Give me the rest.', inReplyTo)
+    const log = await createTurnFollower(world.log, { ...claim, turnId: rest }).refresh()
+    expect(log && historyBefore(log).map(({ role, text }) => [role, text])).toEqual([
+      ['user', expect.any(String)],
+      ['assistant', '0 '],
+    ])
+  })
+
   test('[T25] is nothing for a turn it does not hold', async () => {
     const { world, claim, session } = await claimed(0)
     const other = await world.ask(await world.newSession())

@@ -32,11 +32,17 @@ export interface TurnView {
   readonly parts: number
   readonly text: string
   readonly isSuperseded: boolean
+  readonly question: TurnQuestion
 }
 
 export interface AskedQuestion {
   readonly messageId: MessageId
   readonly text: string
+}
+
+export interface TurnQuestion extends AskedQuestion {
+  /** It has been given other help than the agent's. */
+  readonly isTold: boolean
 }
 
 export const emptyTurnLog = (turnId: TurnId): TurnLog => ({ turnId, conversation: EMPTY_CONVERSATION, fence: 0 })
@@ -68,8 +74,12 @@ export function viewTurn({ conversation, turnId, fence }: TurnLog): TurnView | u
     parts: answer?.parts ?? 0,
     text: answer?.text ?? '',
     isSuperseded: answer?.isSuperseded ?? false,
+    question: { messageId: question.messageId, text: question.text, isTold: hasNotice(conversation, turnId) },
   }
 }
+
+const hasNotice = ({ items }: Conversation, turnId: TurnId): boolean =>
+  items.some((item) => item.kind === 'notice' && item.turnId === turnId)
 
 /** What is to be asked. `undefined` when the log holds no such turn. */
 export function askedQuestion({ conversation, turnId }: TurnLog): AskedQuestion | undefined {
@@ -77,11 +87,19 @@ export function askedQuestion({ conversation, turnId }: TurnLog): AskedQuestion 
   return question === undefined ? undefined : { messageId: question.messageId, text: question.text }
 }
 
-/** The complete exchanges before the turn's question, oldest first, at most the last `HISTORY_ITEMS_MAX`. */
+/**
+ * The complete exchanges before the turn's question, and the one that it goes on from as far as that was shown, oldest first, at most the
+ * last `HISTORY_ITEMS_MAX`.
+ */
 export function historyBefore({ conversation, turnId }: TurnLog): readonly HistoryItem[] {
-  const before = questionOfTurn(conversation, turnId)?.seq ?? 0
+  const question = questionOfTurn(conversation, turnId)
+  const before = question?.seq ?? 0
   const answers = new Map<TurnId, AnswerItem>()
-  for (const item of conversation.items) if (item.kind === 'answer' && item.status === 'complete') answers.set(item.turnId, item)
+  for (const item of conversation.items) {
+    if (item.kind !== 'answer') continue
+    const isCutOff = item.inReplyTo === question?.inReplyTo && item.status !== 'streaming' && item.text !== ''
+    if (item.status === 'complete' || isCutOff) answers.set(item.turnId, item)
+  }
   return conversation.items
     .flatMap((item): (readonly HistoryItem[])[] => {
       if (item.kind !== 'question' || item.seq >= before) return []

@@ -4,11 +4,11 @@
  * It holds no queue of its own: what is open is in the log, and a bell that is missed costs one poll. Any number of processes
  * may run one; a process that dies leaves its turns to the others when their leases run out.
  */
-import type { TurnId } from '../conversation/ids.ts'
 import { HAND_OVER_MAX_MS, SWEEP_SESSIONS_MAX } from '../conversation/limits.ts'
 import { LogError } from '../conversation-log/log-error.ts'
 import { backoffMs } from '../resilience/backoff.ts'
-import { TurnDriver, type AgentRoom, type TurnPorts } from './turn-driver.ts'
+import { TurnCrew } from './turn-crew.ts'
+import type { TurnPorts } from './turn-driver.ts'
 import { createBell, pause, within, type Bell } from './wait.ts'
 
 export interface TurnRunnerOptions extends TurnPorts {
@@ -21,100 +21,67 @@ export interface TurnRunner extends AsyncDisposable {
   run(): void
   /**
    * Claims nothing more, gives back what has not started, lets running answers go on for `limitMs` and then gives those back too,
-   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later.
+   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later, with how
+   * many were still running when the time was up.
    */
-  drain(limitMs: number): Promise<void>
+  drain(limitMs: number): Promise<number>
   /** Turns that are being driven. */
   readonly running: number
 }
 
 /** Disposing of it is draining with no time to go on. */
 export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
-  const drivers = new Map<TurnId, TurnDriver>()
   const stopping = new AbortController()
   const bell = createBell(options.clock)
+  const crew = new TurnCrew({ ...options, onRoom: () => bell.ring() })
   let loops: Promise<unknown> | undefined
-  let drained: Promise<void> | undefined
+  let drained: Promise<number> | undefined
 
-  const drive = async (driver: TurnDriver): Promise<void> => {
-    drivers.set(driver.turnId, driver)
-    // A claim that was under way when the runner was told to stop is given straight back.
-    if (stopping.signal.aborted) driver.drain()
-    await driver.done
-    drivers.delete(driver.turnId)
-    bell.ring()
-  }
-  const claimUpTo = async (limit: number): Promise<number> => {
-    const since = options.clock.monotonic()
-    const claims = await options.log.claim(options.owner, options.settings.leaseMs, limit)
-    for (const claim of claims) {
-      const running = drivers.get(claim.turnId)
-      if (running === undefined) void drive(new TurnDriver(options, claim, since))
-      else running.reclaimed(claim, since)
-    }
-    return claims.length
-  }
   const isQuiet = async (): Promise<void> => {
     await loops
-    await Promise.all([...drivers.values()].map((driver) => driver.done))
+    await crew.ended()
   }
-  const stop = async (limitMs: number): Promise<void> => {
+  const stop = async (limitMs: number): Promise<number> => {
     stopping.abort()
-    for (const driver of drivers.values()) driver.drain()
+    crew.drain()
     if (limitMs > 0) await within(options.clock, limitMs, isQuiet())
-    for (const driver of drivers.values()) driver.handOver()
+    const left = crew.size
+    crew.handOver()
     await within(options.clock, HAND_OVER_MAX_MS, isQuiet())
-    for (const driver of drivers.values()) driver.abandon()
+    crew.abandon()
+    return left
   }
 
   return {
     run() {
       if (loops !== undefined || stopping.signal.aborted) return
       const stopListening = options.log.onWork(() => bell.ring())
-      const wake = (): void => wakeWaiting(drivers.values(), options.agentRoom())
-      const free = (): number => options.settings.concurrency - drivers.size
-      const work = claimWhileRunning({ ...options, claimUpTo, bell, signal: stopping.signal, free, wake })
+      const work = claimWhileRunning(options, crew, bell, stopping.signal)
       loops = Promise.all([work.finally(stopListening), sweepWhileRunning(options, stopping.signal)])
     },
     drain(limitMs) {
       drained ??= stop(limitMs)
       return drained
     },
-    [Symbol.asyncDispose]() {
+    async [Symbol.asyncDispose]() {
       drained ??= stop(0)
-      return drained
+      await drained
     },
     get running() {
-      return drivers.size
+      return crew.size
     },
   }
 }
 
-function wakeWaiting(drivers: IteratorObject<TurnDriver>, room: AgentRoom): void {
-  if (room === 'none') return
-  const waiting = drivers.filter((driver) => driver.isWaiting)
-  for (const driver of room === 'one' ? waiting.take(1) : waiting) driver.agentBack()
-}
-
-interface ClaimLoop extends TurnRunnerOptions {
-  readonly claimUpTo: (limit: number) => Promise<number>
-  readonly free: () => number
-  /** Has the turns asked that wait for an agent that is back, in the order in which they were claimed; one of them while it is in doubt. */
-  readonly wake: () => void
-  readonly bell: Bell
-  readonly signal: AbortSignal
-}
-
-async function claimWhileRunning({ claimUpTo, free, wake, bell, signal, ...options }: ClaimLoop): Promise<void> {
+async function claimWhileRunning(options: TurnRunnerOptions, crew: TurnCrew, bell: Bell, signal: AbortSignal): Promise<void> {
   let failures = 0
   while (!signal.aborted) {
-    wake()
-    const room = free()
+    crew.wake()
     try {
-      const claimed = room > 0 ? await claimUpTo(room) : 0
+      const isFullCatch = await crew.claim()
       failures = 0
       // A full catch may not have been all there is.
-      if (claimed < room || room <= 0) await bell.wait(options.settings.pollMs, signal)
+      if (!isFullCatch) await bell.wait(options.settings.pollMs, signal)
     } catch (cause) {
       failures += 1
       reportStoreFailure(options, cause)

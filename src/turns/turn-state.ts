@@ -1,18 +1,23 @@
 /**
  * The words of `turn.ts`: what a turn can be, what can happen to it, and what it can ask its shell to do.
  */
-import type { TurnBody, TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
+import type { NoticeBody, TurnBody, TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { Claim } from '../conversation-log/conversation-log.ts'
 import type { AgentErrorKind } from '../agent/agent-error.ts'
 import type { CutShort } from '../agent/agent.ts'
+import type { FallbackSituation } from '../guidance/guidance.ts'
 import type { Chance } from '../resilience/clock.ts'
+import type { AgentRoom, AwayReason } from './agent-room.ts'
 import type { AnswerText } from './answer-text.ts'
 import type { Lease } from './lease.ts'
-import type { TurnView } from './turn-log.ts'
+import type { TurnQuestion, TurnView } from './turn-log.ts'
 import type { TurnSettings } from './turn-settings.ts'
 
 /** SHA-256 of the text's UTF-8, in hex. */
 export type Digest = (text: string) => string
+
+/** What somebody is told whose question the agent cannot answer, or cannot answer now. Markdown. */
+export type FallbackText = (question: string, situation: FallbackSituation) => string
 
 export interface TurnContext {
   /** Monotonic milliseconds: every deadline. */
@@ -21,8 +26,9 @@ export interface TurnContext {
   readonly wallNow: number
   readonly chance: Chance
   readonly digest: Digest
-  /** What is known of the agent: while it is away nothing is asked of it. */
-  readonly isAgentAway: boolean
+  /** Whether this turn's question may be put to the agent now. */
+  readonly room: () => AgentRoom
+  readonly fallbackText: FallbackText
   readonly settings: TurnSettings
 }
 
@@ -51,13 +57,31 @@ export interface End {
   readonly reason: TurnEndReason | undefined
 }
 
+/** What a turn was claimed for: to be brought to its outcome, or only to give its question other help while the agent is away. */
+export type Errand = 'answer' | 'tell'
+
 export type LiveTurn =
-  | (Owned & { readonly status: 'opening'; readonly isStopping: boolean })
+  | (Owned & { readonly status: 'opening'; readonly errand: Errand; readonly isStopping: boolean })
+  /** `view` is how the turn stands without the notice. */
+  | (Owned & {
+      readonly status: 'telling'
+      readonly errand: Errand
+      readonly isStopping: boolean
+      readonly view: TurnView
+      readonly reason: AwayReason
+    })
   /** `view` is how the turn stood when it began to wait; it waits no longer than until `expiresBy`, monotonic. */
   | (Owned & { readonly status: 'waiting'; readonly view: TurnView; readonly expiresBy: number })
-  | (Owned & { readonly status: 'starting'; readonly isStopping: boolean; readonly attempt: number; readonly supersedes: boolean })
+  | (Owned & {
+      readonly status: 'starting'
+      readonly question: TurnQuestion
+      readonly isStopping: boolean
+      readonly attempt: number
+      readonly supersedes: boolean
+    })
   | (Owned & {
       readonly status: 'asking'
+      readonly question: TurnQuestion
       readonly attempt: number
       readonly answer: AnswerText
       readonly firstTextBy: number
@@ -65,12 +89,20 @@ export type LiveTurn =
     })
   | (Owned & {
       readonly status: 'answering'
+      readonly question: TurnQuestion
       readonly attempt: number
       readonly answer: AnswerText
       readonly idleBy: number
       readonly deadlineAt: number
     })
-  | (Owned & { readonly status: 'ending'; readonly attempt: number; readonly answer: AnswerText; readonly end: End })
+  /** `help` goes out with the end. */
+  | (Owned & {
+      readonly status: 'ending'
+      readonly attempt: number
+      readonly answer: AnswerText
+      readonly end: End
+      readonly help: NoticeBody | undefined
+    })
 
 type DoneTurn = { readonly status: 'done'; readonly how: 'ended' | 'fenced' | 'released' | 'broken' }
 export type Turn = LiveTurn | DoneTurn
@@ -99,8 +131,8 @@ export type TurnEvent =
   /** The stream ended without `finished`. */
   | { readonly type: 'agent-stopped' }
   | { readonly type: 'stop-requested' }
-  /** The agent can be asked again. */
-  | { readonly type: 'agent-back' }
+  /** What is known of the agent, or what it is trusted with, may have changed. */
+  | { readonly type: 'agent-changed' }
   /** Begin nothing new. */
   | { readonly type: 'drain' }
   /** Give up what is running, so that another owner takes it at once. */
@@ -109,6 +141,7 @@ export type TurnEvent =
 export type TurnFact =
   | { readonly type: 'started'; readonly attempt: number }
   | { readonly type: 'first-text' }
+  | { readonly type: 'told'; readonly reason: NoticeBody['reason'] }
   | { readonly type: 'ended'; readonly outcome: TurnOutcome; readonly reason: TurnEndReason | undefined }
   | { readonly type: 'fenced' }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ANSWER_COALESCE_MS } from '../conversation/limits.ts'
-import { answering, asking, claim, FRESH, OURS, Play, renewing, text } from '../testing/turn-play.ts'
+import { answering, asking, claim, FRESH, OURS, Play, renewing, text, waiting } from '../testing/turn-play.ts'
 import type { TurnEvent } from './turn-state.ts'
 import { nextDeadline, step } from './turn.ts'
 
@@ -8,7 +8,9 @@ import { nextDeadline, step } from './turn.ts'
 const SITUATIONS = {
   'opening:checking': () => renewing(new Play()),
   'opening:unsure': () => after(renewing(new Play()), { type: 'read-failed', isRetryable: true }),
-  'waiting:idle': () => renewing(waiting()),
+  'telling:writing': () => renewing(telling()),
+  'telling:unsure': () => after(renewing(telling()), { type: 'write-failed', isRetryable: true }),
+  'waiting:idle': () => back(renewing(waiting())),
   'starting:writing': () => renewing(after(new Play(), { type: 'read', view: FRESH })),
   'starting:unsure': () => after(renewing(after(new Play(), { type: 'read', view: FRESH })), { type: 'write-failed', isRetryable: true }),
   'asking:idle': () => renewing(asking()),
@@ -40,7 +42,7 @@ const EVENTS = {
   'agent-failed': { type: 'agent-failed', kind: 'error' },
   'agent-stopped': { type: 'agent-stopped' },
   'stop-requested': { type: 'stop-requested' },
-  'agent-back': { type: 'agent-back' },
+  'agent-changed': { type: 'agent-changed' },
   drain: { type: 'drain' },
   'hand-over': { type: 'hand-over' },
 } as const satisfies Record<string, TurnEvent>
@@ -63,11 +65,27 @@ const TABLE: Readonly<Record<Situation, Readonly<Record<EventName, string>>>> = 
     drain: 'released',
     'hand-over': 'released',
   }),
+  'telling:writing': row('-', {
+    written: 'waiting:idle',
+    fenced: 'fenced',
+    'write-failed': 'telling:unsure',
+    ...LEASE('='),
+    'stop-requested': '=',
+    drain: 'released',
+    'hand-over': 'released',
+  }),
+  'telling:unsure': row('-', {
+    ...LEASE('='),
+    reclaimed: 'telling:checking',
+    'stop-requested': '=',
+    drain: 'released',
+    'hand-over': 'released',
+  }),
   'waiting:idle': row('-', {
     ...LEASE('fenced'),
     reclaimed: 'opening:checking',
     'stop-requested': 'ending:writing',
-    'agent-back': 'starting:writing',
+    'agent-changed': 'starting:writing',
     drain: 'released',
     'hand-over': 'released',
   }),
@@ -118,12 +136,15 @@ function after(play: Play, ...events: readonly TurnEvent[]): Play {
   for (const event of events) play.on(event)
   return play
 }
-function waiting(): Play {
-  const play = new Play()
-  play.isAgentAway = true
-  play.on({ type: 'read', view: FRESH })
-  play.isAgentAway = false
+/** Of a question that waits, once the agent is back. */
+function back(play: Play): Play {
+  play.room = 'free'
   return play
+}
+function telling(): Play {
+  const play = new Play()
+  play.room = 'circuit-breaker-open'
+  return after(play, { type: 'read', view: FRESH })
 }
 function writing(): Play {
   const play = renewing(answering())

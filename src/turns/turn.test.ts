@@ -8,6 +8,7 @@ import {
   claim,
   ended,
   FRESH,
+  help,
   OURS,
   part,
   Play,
@@ -90,7 +91,9 @@ describe('starting', () => {
   test('[T12] after the last attempt the question is not asked again, and its text is counted', () => {
     const play = new Play()
     const view = { ...FRESH, attempt: TURN_ATTEMPTS_MAX, fence: 2, parts: 1, text: 'cut' }
-    expect(play.on({ type: 'read', view })).toEqual([write(ended('failed', 'too-many-attempts', ['cut'], TURN_ATTEMPTS_MAX))])
+    expect(play.on({ type: 'read', view })).toEqual([
+      write(ended('failed', 'too-many-attempts', ['cut'], TURN_ATTEMPTS_MAX), help('too-many-attempts', 'failed')),
+    ])
   })
 
   test('[T13] a turn that has ended, or whose session is gone, is left alone', () => {
@@ -177,11 +180,15 @@ describe('answering', () => {
   })
 
   test('[T6] before its first text a failure is `failed`, with its reason', () => {
-    const kinds = ['unreachable', 'busy', 'error', 'protocol', 'broke-off'] as const
+    const kinds = ['unreachable', 'error', 'protocol', 'broke-off'] as const
     for (const kind of kinds) {
-      expect(asking().on({ type: 'agent-failed', kind })).toEqual([write(ended('failed', `agent-${kind}`, []))])
+      expect(asking().on({ type: 'agent-failed', kind })).toEqual([
+        write(ended('failed', `agent-${kind}`, []), help(`agent-${kind}`, 'failed')),
+      ])
     }
-    expect(asking().on({ type: 'agent-stopped' })).toEqual([write(ended('failed', 'agent-broke-off', []))])
+    expect(asking().on({ type: 'agent-stopped' })).toEqual([
+      write(ended('failed', 'agent-broke-off', []), help('agent-broke-off', 'failed')),
+    ])
   })
 
   test('[T6] after it the turn is `interrupted` and what was said stays', () => {
@@ -194,7 +201,7 @@ describe('answering', () => {
   test('[T7] an agent that says nothing is told to stop', () => {
     const play = asking()
     expect(play.pass(settings.firstTextTimeoutMs - 1)).toEqual([])
-    expect(play.pass(1)).toEqual([CANCEL, write(ended('failed', 'first-token-timeout', []))])
+    expect(play.pass(1)).toEqual([CANCEL, write(ended('failed', 'first-token-timeout', []), help('first-token-timeout', 'failed'))])
   })
 
   test('[T7] an agent that falls silent is told to stop, and what it said stays', () => {
@@ -244,16 +251,18 @@ describe('answering', () => {
     expect(play.on({ type: 'agent-cut-short', reason })).toEqual([
       write(part(1, 'Bring'), ended('interrupted', reason, ['Yes. ', 'Bring'])),
     ])
-    expect(asking().on({ type: 'agent-cut-short', reason })).toEqual([write(ended('failed', reason, []))])
+    expect(asking().on({ type: 'agent-cut-short', reason })).toEqual([write(ended('failed', reason, []), help(reason, 'failed'))])
   })
 
   test('[T9] an answer of nothing but space is no answer', () => {
-    expect(asking().on({ type: 'agent-finished' })).toEqual([write(ended('failed', 'empty-answer', []))])
+    expect(asking().on({ type: 'agent-finished' })).toEqual([write(ended('failed', 'empty-answer', []), help('empty-answer', 'failed'))])
     const play = asking()
     play.on(text(''))
     expect(play.status).toBe('asking')
     play.on(text(' \n'))
-    expect(play.on({ type: 'agent-finished' })).toEqual([write(part(0, ' \n'), ended('failed', 'empty-answer', [' \n']))])
+    expect(play.on({ type: 'agent-finished' })).toEqual([
+      write(part(0, ' \n'), ended('failed', 'empty-answer', [' \n']), help('empty-answer', 'failed')),
+    ])
   })
 })
 

@@ -3,7 +3,8 @@
  *
  * States:
  * - `opening`   the log is read to see how the turn stands. Left for `starting`, or `ending` when there is nothing to ask.
- * - `waiting`   the agent is known to be away; the question is kept, and asked when the agent is back.
+ * - `telling`   the agent is known to be away, and other help for the person is being stored. Left for `waiting`, or given back.
+ * - `waiting`   the question is kept until it may be put to the agent.
  * - `starting`  `turn-started` is being stored. Nobody is asked before it is durable.
  * - `asking`    the agent has the question and has said nothing yet.
  * - `answering` text has come; it is gathered and stored, one write at a time.
@@ -14,26 +15,27 @@
  * written: a write is all or nothing, so the log says which it was, and no part is ever stored twice.
  * Agent events count in `asking` and `answering` only. `done` ignores everything.
  */
-import type { TurnBody, TurnEndReason } from '../conversation/entry.ts'
+import type { NoticeBody, NoticeReason, TurnBody, TurnEndReason } from '../conversation/entry.ts'
 import { TURN_ATTEMPTS_MAX } from '../conversation/limits.ts'
 import type { Claim } from '../conversation-log/conversation-log.ts'
 import type { AgentErrorKind } from '../agent/agent-error.ts'
 import { backoffMs } from '../resilience/backoff.ts'
 import { addText, EMPTY_ANSWER, finishText, isFlushDue, nextParts, partsStored, storedAnswer } from './answer-text.ts'
 import { askRenewal, doubted, heldSince, leaseAt, leaseDeadline, renewalFailed, renewed } from './lease.ts'
-import type { TurnView } from './turn-log.ts'
-import type { End, LiveTurn, Owned, Store, Turn, TurnContext, TurnEffect, TurnEvent, TurnStep } from './turn-state.ts'
+import { awayReason, mayAsk } from './agent-room.ts'
+import type { TurnQuestion, TurnView } from './turn-log.ts'
+import type { End, Errand, LiveTurn, Owned, Store, Turn, TurnContext, TurnEffect, TurnEvent, TurnStep } from './turn-state.ts'
 
 /** A question that waits is looked at again no sooner than this. */
 const EXPIRY_LOOK_MS = 1_000
 const NONE: readonly TurnEffect[] = []
 const IDLE: Store = { status: 'idle', failures: 0 }
 
-/** A turn that was claimed at `since` (monotonic, taken before the claim was asked for). */
-export function openTurn(claim: Claim, since: number, ctx: TurnContext): TurnStep {
+/** A turn that was claimed for `errand` at `since` (monotonic, taken before the claim was asked for). */
+export function openTurn(claim: Claim, since: number, ctx: TurnContext, errand: Errand = 'answer'): TurnStep {
   const lease = heldSince(since, ctx.settings.leaseMs)
   const store: Store = { status: 'checking', fence: claim.fence, bodies: [], failures: 0 }
-  return pump({ status: 'opening', claim, lease, store, isStopping: false }, [{ type: 'read' }], ctx)
+  return pump({ status: 'opening', claim, lease, store, errand, isStopping: false }, [{ type: 'read' }], ctx)
 }
 
 /** The turn after `event`, and what is to be done about it. Total; the same turn when the event means nothing. */
@@ -54,6 +56,7 @@ export function nextDeadline(turn: Turn): number | undefined {
 function phaseDeadlines(turn: LiveTurn): readonly (number | undefined)[] {
   switch (turn.status) {
     case 'opening':
+    case 'telling':
     case 'starting':
     case 'ending':
       return []
@@ -102,10 +105,10 @@ function react(turn: LiveTurn, event: TurnEvent, ctx: TurnContext): TurnStep {
       return isAsked(turn) ? conclude(turn, brokenOff(turn, 'agent-broke-off'), ctx) : [turn, NONE]
     case 'stop-requested':
       return onStop(turn, ctx)
-    case 'agent-back':
-      return turn.status === 'waiting' ? decide({ ...turn, isStopping: false }, turn.view, ctx) : [turn, NONE]
+    case 'agent-changed':
+      return turn.status === 'waiting' ? onAgentChanged(turn, ctx) : [turn, NONE]
     case 'drain':
-      return turn.status === 'opening' || turn.status === 'waiting' ? release(turn) : [turn, NONE]
+      return turn.status === 'opening' || turn.status === 'telling' || turn.status === 'waiting' ? release(turn) : [turn, NONE]
     case 'hand-over':
       // An outcome that is decided is worth the one write that it still needs.
       return turn.status === 'ending' ? [turn, NONE] : release(turn)
@@ -147,6 +150,8 @@ function bodiesToWrite(turn: LiveTurn, ctx: TurnContext): readonly TurnBody[] {
     case 'waiting':
     case 'asking':
       return []
+    case 'telling':
+      return [notice(turn.claim, turn.view.question, turn.reason, ctx.fallbackText(turn.view.question.text, 'waiting'))]
     case 'starting': {
       const { attempt, supersedes } = turn
       const started: TurnBody = { kind: 'turn-started', turnId, attempt, fence }
@@ -155,15 +160,24 @@ function bodiesToWrite(turn: LiveTurn, ctx: TurnContext): readonly TurnBody[] {
     case 'answering':
       return isFlushDue(turn.answer, ctx.now) ? nextParts(turn.answer, turnId, turn.attempt) : []
     case 'ending': {
-      const { answer, attempt, end } = turn
+      const { answer, attempt, end, help } = turn
       const parts = nextParts(answer, turnId, attempt)
       if (parts.length < answer.pending.length) return parts
       const { text, stored } = answer
       const counts = { parts: stored + parts.length, chars: text.length, sha256: ctx.digest(text) }
-      return [...parts, { kind: 'turn-ended', turnId, attempt, ...end, ...counts }]
+      return [...parts, { kind: 'turn-ended', turnId, attempt, ...end, ...counts }, ...(help === undefined ? [] : [help])]
     }
   }
 }
+
+const notice = ({ turnId }: Claim, { messageId }: TurnQuestion, reason: NoticeReason, text: string): NoticeBody => ({
+  kind: 'notice',
+  topic: 'fallback',
+  turnId,
+  inReplyTo: messageId,
+  reason,
+  text,
+})
 
 const partsOf = (bodies: readonly TurnBody[]): number => bodies.filter((body) => body.kind === 'answer-part').length
 const endsTurn = (bodies: readonly TurnBody[]): boolean => bodies.some((body) => body.kind === 'turn-ended')
@@ -176,6 +190,8 @@ function onWritten(turn: LiveTurn, bodies: readonly TurnBody[], ctx: TurnContext
     case 'opening':
     case 'waiting':
       return [turn, NONE]
+    case 'telling':
+      return onTold({ ...turn, store: IDLE }, ctx)
     case 'starting':
       return onStarted({ ...turn, store: IDLE }, ctx)
     case 'asking':
@@ -187,20 +203,30 @@ function onWritten(turn: LiveTurn, bodies: readonly TurnBody[], ctx: TurnContext
   }
 }
 
+function onTold(turn: LiveTurn & { readonly status: 'telling' }, ctx: TurnContext): TurnStep {
+  const { view, reason } = turn
+  const [next, effects] = decide(turn, { ...view, question: { ...view.question, isTold: true } }, ctx)
+  return [next, [{ type: 'report', fact: { type: 'told', reason } }, ...effects]]
+}
+
 function onStarted(turn: LiveTurn & { readonly status: 'starting' }, ctx: TurnContext): TurnStep {
-  const { claim, lease, store, attempt } = turn
+  const { claim, lease, store, attempt, question } = turn
   const started: TurnEffect = { type: 'report', fact: { type: 'started', attempt } }
   const owned = { claim, lease, store, attempt, answer: EMPTY_ANSWER }
-  if (turn.isStopping) return [{ ...owned, status: 'ending', end: STOPPED }, [started]]
+  if (turn.isStopping) return [{ ...owned, status: 'ending', end: STOPPED, help: undefined }, [started]]
   const { deadlineMs, firstTextTimeoutMs } = ctx.settings
   const firstTextBy = ctx.now + firstTextTimeoutMs
-  return [{ ...owned, status: 'asking', firstTextBy, deadlineAt: ctx.now + deadlineMs }, [started, { type: 'ask', attempt, deadlineMs }]]
+  return [
+    { ...owned, question, status: 'asking', firstTextBy, deadlineAt: ctx.now + deadlineMs },
+    [started, { type: 'ask', attempt, deadlineMs }],
+  ]
 }
 
 /** The log has been read: either to see how the turn stands, or to learn what became of a write. */
 function onRead(turn: LiveTurn, store: Store & { readonly status: 'checking' }, view: TurnView | undefined, ctx: TurnContext): TurnStep {
   if (view === undefined) return abandon(turn, 'fenced')
-  if (turn.status === 'opening') return store.fence === OUTDATED ? readAgain(turn) : decide(turn, view, ctx)
+  if (turn.status === 'opening' && store.fence === OUTDATED) return readAgain(turn)
+  if (turn.status === 'opening' || turn.status === 'telling') return decide(turn, view, ctx)
   if (turn.status === 'waiting') return decide({ ...turn, isStopping: false }, view, ctx)
   if (!view.isOpen) return endsTurn(store.bodies) ? onWritten(turn, store.bodies, ctx) : abandon(turn, 'fenced')
   if (turn.status === 'starting') {
@@ -223,17 +249,37 @@ const readAgain = (turn: LiveTurn & { readonly status: 'opening' }): TurnStep =>
 ]
 
 /** What to do with a turn that this owner has not started, or has to start again. */
-function decide(turn: Owned & { readonly isStopping: boolean }, view: TurnView, ctx: TurnContext): TurnStep {
+function decide(turn: Owned & { readonly isStopping: boolean; readonly errand?: Errand }, view: TurnView, ctx: TurnContext): TurnStep {
   if (!view.isOpen) return LOST
-  const { claim, lease } = turn
+  const { claim, lease, errand = 'answer' } = turn
+  const { question } = view
   const isStopping = turn.isStopping || view.isStopping
   const owned: Owned = { claim, lease, store: { status: 'idle', failures: turn.store.failures } }
   const end = endInstead(view, isStopping, ctx.wallNow - claim.askedAt >= ctx.settings.questionExpiresMs)
-  if (end !== undefined)
-    return [{ ...owned, status: 'ending', attempt: view.attempt, answer: storedAnswer(view.text, view.parts), end }, NONE]
-  if (ctx.isAgentAway) return [wait(owned, view, ctx), NONE]
+  if (end !== undefined) {
+    const answer = storedAnswer(view.text, view.parts)
+    return [{ ...owned, status: 'ending', attempt: view.attempt, answer, end, help: helpAtEnd(claim, question, end, ctx) }, NONE]
+  }
+  const room = ctx.room()
+  const reason = awayReason(room)
+  if (reason !== undefined && !question.isTold) return [{ ...owned, status: 'telling', errand, isStopping, view, reason }, NONE]
+  if (errand === 'tell') return release({ ...owned, status: 'opening', errand, isStopping })
+  if (!mayAsk(room)) return [wait(owned, view, ctx), NONE]
   const supersedes = view.text !== '' && !view.isSuperseded
-  return [{ ...owned, status: 'starting', isStopping, attempt: view.attempt + 1, supersedes }, NONE]
+  return [{ ...owned, status: 'starting', question, isStopping, attempt: view.attempt + 1, supersedes }, NONE]
+}
+
+/** Whoever gets no answer gets other help instead, unless they have it. */
+function helpAtEnd(claim: Claim, question: TurnQuestion, { outcome, reason }: End, ctx: TurnContext): NoticeBody | undefined {
+  if (outcome !== 'failed' || reason === undefined || question.isTold) return undefined
+  return notice(claim, question, reason, ctx.fallbackText(question.text, 'failed'))
+}
+
+/** A question that waits may be put to the agent, or its person has to be told that this may take a while. */
+function onAgentChanged(turn: LiveTurn & { readonly status: 'waiting' }, ctx: TurnContext): TurnStep {
+  const room = ctx.room()
+  const isNews = mayAsk(room) || (awayReason(room) !== undefined && !turn.view.question.isTold)
+  return isNews ? decide({ ...turn, isStopping: false }, turn.view, ctx) : [turn, NONE]
 }
 
 /** Kept until the agent is back, or the question is too old. */
@@ -284,8 +330,8 @@ function onReclaimed(turn: LiveTurn, event: TurnEvent & { readonly type: 'reclai
   const lease = heldSince(event.since, ctx.settings.leaseMs)
   // What was said before may have changed since it was read. And a store that does not know how far it had counted was rolled
   // back: whatever this owner has begun is not in its log.
-  const isUnasked = turn.status === 'opening' || turn.status === 'waiting' || (turn.status === 'starting' && turn.store.status === 'idle')
-  if (isUnasked || claim.fence <= turn.claim.fence) return lookAgain(turn, claim, lease)
+  const isIdle = turn.status === 'waiting' || ((turn.status === 'starting' || turn.status === 'telling') && turn.store.status === 'idle')
+  if (turn.status === 'opening' || isIdle || claim.fence <= turn.claim.fence) return lookAgain(turn, claim, lease)
   // The store answers again: there is no reason to wait any longer.
   const store: Store = turn.store.status === 'unsure' ? { ...turn.store, checkAt: ctx.now } : turn.store
   return [{ ...turn, claim, lease, store }, NONE]
@@ -299,8 +345,9 @@ function lookAgain(turn: LiveTurn, claim: Claim, lease: Owned['lease']): TurnSte
   const isReading = turn.store.status === 'checking'
   const store: Store = { status: 'checking', fence: isReading ? OUTDATED : claim.fence, bodies: [], failures: turn.store.failures }
   const isStopping = 'isStopping' in turn && turn.isStopping
+  const errand = 'errand' in turn ? turn.errand : 'answer'
   const read: readonly TurnEffect[] = isReading ? NONE : [{ type: 'read' }]
-  return [{ status: 'opening', claim, lease, store, isStopping }, [...cancelled(turn), ...read]]
+  return [{ status: 'opening', errand, claim, lease, store, isStopping }, [...cancelled(turn), ...read]]
 }
 
 // ── the agent ────────────────────────────────────────────────────────────────
@@ -324,12 +371,17 @@ const brokenOff = (turn: AskedTurn, reason: TurnEndReason): End => ({
   reason,
 })
 
-/** A question that could not be put to an agent that is away is kept; any other failure is the turn's end. */
+/**
+ * A question that could not be put to the agent, because it is away or may be, or because it has too much to do, is kept and asked
+ * again; any other failure is the turn's end.
+ */
 function onAgentFailed(turn: AskedTurn, kind: AgentErrorKind, ctx: TurnContext): TurnStep {
-  const isAway = ctx.isAgentAway && (kind === 'unreachable' || kind === 'busy')
-  if (turn.status === 'answering' || !isAway) return conclude(turn, brokenOff(turn, FAILURE_REASONS[kind]), ctx)
-  const { claim, attempt } = turn
-  const view: TurnView = { isOpen: true, isStopping: false, attempt, fence: claim.fence, parts: 0, text: '', isSuperseded: false }
+  const isKept = kind === 'busy' || (kind === 'unreachable' && ctx.room() !== 'free')
+  if (turn.status === 'answering' || !isKept || turn.attempt >= TURN_ATTEMPTS_MAX) {
+    return conclude(turn, brokenOff(turn, FAILURE_REASONS[kind]), ctx)
+  }
+  const { claim, attempt, question } = turn
+  const view: TurnView = { isOpen: true, isStopping: false, attempt, fence: claim.fence, parts: 0, text: '', isSuperseded: false, question }
   return decide({ ...turn, isStopping: false }, view, ctx)
 }
 
@@ -337,10 +389,10 @@ function onText(turn: AskedTurn, event: TurnEvent & { readonly type: 'agent-text
   const { text, persona } = event
   if (text === '') return [turn, NONE]
   const { answer, isTooLong } = addText(turn.answer, { text, persona, now: ctx.now, frozen: frozenIn(turn) })
-  const { claim, lease, store, attempt, deadlineAt } = turn
+  const { claim, lease, store, attempt, question, deadlineAt } = turn
   const first: readonly TurnEffect[] = turn.status === 'asking' ? [{ type: 'report', fact: { type: 'first-text' } }] : NONE
   const idleBy = ctx.now + ctx.settings.idleTimeoutMs
-  const answering: AskedTurn = { status: 'answering', claim, lease, store, attempt, answer, idleBy, deadlineAt }
+  const answering: AskedTurn = { status: 'answering', claim, lease, store, question, attempt, answer, idleBy, deadlineAt }
   if (!isTooLong) return [answering, first]
   const [ended, effects] = cutOff(answering, { outcome: 'interrupted', reason: 'too-long' }, ctx)
   return [ended, [...first, ...effects]]
@@ -364,6 +416,7 @@ function onTick(turn: LiveTurn, ctx: TurnContext): TurnStep {
 function onStop(turn: LiveTurn, ctx: TurnContext): TurnStep {
   switch (turn.status) {
     case 'opening':
+    case 'telling':
     case 'starting':
       return turn.isStopping ? [turn, NONE] : [{ ...turn, isStopping: true }, NONE]
     case 'waiting':
@@ -378,9 +431,9 @@ function onStop(turn: LiveTurn, ctx: TurnContext): TurnStep {
 
 /** The agent has done its part. */
 function conclude(turn: AskedTurn, end: End, ctx: TurnContext): TurnStep {
-  const { claim, lease, store, attempt } = turn
+  const { claim, lease, store, attempt, question } = turn
   const answer = finishText(turn.answer, { now: ctx.now, frozen: frozenIn(turn) })
-  return [{ status: 'ending', claim, lease, store, attempt, answer, end }, NONE]
+  return [{ status: 'ending', claim, lease, store, attempt, answer, end, help: helpAtEnd(claim, question, end, ctx) }, NONE]
 }
 
 /** The agent has not, and is told that it need not. */

@@ -63,12 +63,14 @@ export function listOf(instruction: Instruction | undefined): readonly string[] 
   return list.map(String)
 }
 
-/** What ENV sets, over all of the stage. */
+/** What ENV sets, over all of the stage; an argument that nobody gives is empty. */
 export const environmentOf = (stage: Stage): Readonly<Record<string, string>> =>
   Object.fromEntries(
     stage.instructions
       .filter(({ name }) => name === 'ENV')
-      .flatMap(({ words }) => words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)])),
+      .flatMap(({ words }) =>
+        words.map((word) => [word.slice(0, word.indexOf('=')), withArguments(word.slice(word.indexOf('=') + 1), new Map())]),
+      ),
   )
 
 /** The paths of the build context, by `.dockerignore`: the last line that fits decides. */

@@ -7,7 +7,7 @@ import { root } from './container-file.ts'
 const PLATFORM = ['NODE_OPTIONS']
 
 /** Named by the design and not read yet. */
-const TO_COME = ['OPS_PORT', 'REDIS_URL', 'REDIS_WAIT_REPLICAS']
+const TO_COME = ['REDIS_URL', 'REDIS_WAIT_REPLICAS']
 
 /** The first column of docs/settings.md, which a test of its own keeps to what is read. */
 function documented(): readonly string[] {

@@ -1,0 +1,46 @@
+/**
+ * A response that goes on for a while, as the event stream and the answer as it is written do: it counts as a live link, and it ends
+ * before a proxy would cut it, when the server drains, and when the reader leaves.
+ */
+import type { Request } from '@hapi/hapi'
+import type { SessionId } from '../conversation/ids.ts'
+import { EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS } from '../conversation/limits.ts'
+import type { Place } from './admission.ts'
+import type { GatewayContext } from './gateway-context.ts'
+
+/** A place among the links of the address, the process and the session. */
+export function takePlace(context: GatewayContext, request: Request, session: SessionId): Place {
+  const { admission } = context
+  const ofAddress = admission.openLink(context.addressOf(request))
+  if (!ofAddress.ok) return ofAddress
+  const ofSession = admission.joinSession(session)
+  if (!ofSession.ok) {
+    ofAddress.release()
+    return ofSession
+  }
+  return { ok: true, release: () => [ofAddress, ofSession].forEach(({ release }) => release()) }
+}
+
+/** Aborts when the response has to end, and calls back once its connection is done with it. */
+export function untilOver({ clock, draining }: GatewayContext, request: Request, onClose: () => void): AbortSignal {
+  const over = new AbortController()
+  const end = (): void => over.abort()
+  const { res } = request.raw
+  const cancels = [
+    clock.schedule(EVENT_STREAM_MAX_MS, end),
+    // A reader that takes nothing does not let the response come to its end.
+    clock.schedule(EVENT_STREAM_MAX_MS + EVENT_STREAM_GOODBYE_MS, () => res.destroy()),
+  ]
+  draining.addEventListener('abort', end, { once: true })
+  const close = (): void => {
+    end()
+    for (const cancel of cancels) cancel()
+    draining.removeEventListener('abort', end)
+    onClose()
+  }
+  if (draining.aborted) end()
+  // The reader may have left while its session was looked up.
+  if (res.destroyed) close()
+  else res.once('close', close)
+  return over.signal
+}

@@ -76,11 +76,14 @@ function createStore(
   { world, random, clocks, bug, record }: Stage,
   { kind, sessions, ring }: Pick<SimulatedStoreOptions, 'kind' | 'sessions'> & Pick<StoreHearing, 'ring'>,
 ): SimulatedStore {
+  const wallNow = (): number => EPOCH_MS + world.now() + clocks.storeOff
   return new SimulatedStore({
     world,
     random: random.stream('store'),
     kind,
-    wallNow: () => EPOCH_MS + world.now() + clocks.storeOff,
+    wallNow,
+    // The only clock that the processes of a shared store have in common is the store's own, and people set that.
+    leaseNow: kind === 'file' ? () => world.now() : wallNow,
     sessions,
     bug: bug.store ?? {},
     hearing: {

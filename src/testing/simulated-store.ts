@@ -28,6 +28,8 @@ export interface SimulatedStoreOptions {
   readonly kind: StoreKind
   /** The wall clock of the store's machine, milliseconds since the epoch. */
   readonly wallNow: () => number
+  /** What leases run on, in milliseconds. */
+  readonly leaseNow: () => number
   /** Made at once. */
   readonly sessions: readonly NewSession[]
   readonly bug: StoreBug
@@ -82,11 +84,10 @@ export class SimulatedStore {
 
   constructor(options: SimulatedStoreOptions) {
     this.#options = options
-    const { world, kind, wallNow } = options
+    const { kind } = options
     this.durability = kind === 'replicated' ? 'replicated' : 'fsync'
     this.#means = {
       ...options,
-      leaseNow: kind === 'file' ? () => world.now() : wallNow,
       knowsOwners: kind !== 'file',
       trouble: this.#trouble,
       committed: (lineage, snapshot) => this.#keep(lineage, snapshot),

@@ -206,7 +206,7 @@ export class StoreNode {
     if (command.name === 'deleteSession') this.#tellDurable(command.args[0])
     let result: ResultOf<CommandName>
     try {
-      result = runCommand(this.#memory, this.#bent(command))
+      result = runCommand(this.#memory, this.#bent(this.#owned(command, owner)))
     } catch (cause) {
       return { ok: false, error: new LogError('corrupt', 'the simulated store refused what breaks its rules', { cause }) }
     }
@@ -214,6 +214,12 @@ export class StoreNode {
     const rings = ringsOf(command, result)
     if (rings.session !== undefined || rings.work) hearing.ring(rings)
     return isAway ? unavailable('is away') : { ok: true, result: this.#finished(command, result) }
+  }
+
+  /** A claim belongs to the process that asks for it, whatever it calls itself. */
+  #owned(command: LogCommand, owner: string): LogCommand {
+    if (!this.#means.knowsOwners || (command.name !== 'claim' && command.name !== 'claimUntold')) return command
+    return { name: command.name, args: [owner, command.args[1], command.args[2]] }
   }
 
   /** Whether somebody writes a turn that another process holds. */
@@ -231,7 +237,7 @@ export class StoreNode {
 
   /** The result with what only the whole store knows. */
   #finished(command: LogCommand, result: ResultOf<CommandName>): ResultOf<CommandName> {
-    if (command.name === 'claim') return this.#claimed(result)
+    if (command.name === 'claim' || command.name === 'claimUntold') return this.#claimed(result)
     if (command.name !== 'read' || this.#replication === undefined) return result
     if (typeof result !== 'object' || !('settled' in result)) return result
     const [session] = command.args

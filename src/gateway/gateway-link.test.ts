@@ -101,8 +101,9 @@ describe('a link through the whole gateway', () => {
   ])('[P20] takes a question that names %s', async (_what, traceparent, from) => {
     await using gateway = await listening()
     const visitor = gateway.visitor()
+    const session = await visitor.session()
     const browser = await browse(gateway, visitor)
-    browser.say(hello(await visitor.session()))
+    browser.say(hello(session))
     await browser.frame('welcome')
     browser.say({ ...question(mintMessageId(0, random), 'From somewhere'), traceparent } as ClientFrame)
     await browser.frame('accepted')

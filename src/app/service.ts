@@ -17,7 +17,7 @@ import type { HealthOptions } from '../operations/health.ts'
 import { resilience } from '../plugins/resilience.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
-import type { ServiceLevel } from '../service-level/service-level.ts'
+import { hysteresisOf, type ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import type { Events } from '../telemetry/events.ts'
@@ -32,7 +32,7 @@ import { guardStore, storeBackoff } from './guarded-store.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
-import { openOperations } from './operations.ts'
+import { openOperations, toldOf } from './operations.ts'
 import { createTelemetry } from './service-telemetry.ts'
 import { StartError, systemCode } from './start-error.ts'
 
@@ -92,7 +92,7 @@ export async function startService(config: Config, ports: Ports, version: string
   opened.use(store.forPeople)
   opened.use(store.inBackground)
   const budget = createAgentBudget(clock)
-  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...guards, budget }))
+  const agent = opened.use(guardAgent(ports.createAgent(config, { ...ports, events }), config.agent, { ...guards, budget }))
   const presence = (): AgentPresence => agentPresence(server.resilience)
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
   const parts = { log: store.inBackground, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
@@ -114,13 +114,14 @@ export async function startService(config: Config, ports: Ports, version: string
   registerChecks(health, { log, agent, link: (signal) => ports.checkLink(placeOf(server, config), signal) })
   // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
-  const opsUrl = own.server === undefined ? undefined : await listen(own.server, { host: config.host, port: config.operations.port ?? 0 })
-  const url = await listen(server, config)
+  const opsUrl = own.server === undefined ? undefined : await listen(own.server, config.host, ['OPS_PORT', config.operations.port])
+  const url = await listen(server, config.host, ['PORT', config.port])
   runner.run()
   operations.meter.start()
   state.phase = 'running'
 
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
+  events.configLoaded(toldOf(config))
   events.serviceStarted({ url, ...facts, version })
   const stop = stopOnce({ clock, events, runner, resources: opened.move(), limitMs: config.drainMs, state })
   return { url, opsUrl, facts, events, broken: broken.promise, stop, [Symbol.asyncDispose]: stop }
@@ -170,6 +171,7 @@ async function createResilientServer(config: Config, { clock, randomBytes }: Por
         intervalMs: config.healthIntervalMs,
         failingIntervalMs: Math.min(config.healthIntervalMs, AWAY_INTERVAL_MS),
         timeoutMs: config.healthCheckTimeoutMs,
+        hysteresis: hysteresisOf(config.healthHoldMs),
       },
       // The gateway does: it has pages for people, too.
       answersFailureOf: () => false,
@@ -277,16 +279,18 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
 }
 
 /** Where the server listens then. */
-async function listen(server: Server, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
+async function listen(server: Server, host: string, [setting, port]: readonly ['PORT' | 'OPS_PORT', number | undefined]): Promise<string> {
   try {
     await server.start()
   } catch (cause) {
     if (cause instanceof ChatServiceError) throw cause
     const code = systemCode(cause)
     if (code === 'EADDRINUSE') {
-      throw new StartError(`Port ${port} on ${host} is in use. Stop what uses it, or choose another with PORT=…`, { cause })
+      throw new StartError(`Port ${port} on ${host} is in use. Stop what uses it, or choose another with ${setting}=…`, { cause })
     }
-    throw new StartError(`The server cannot listen on ${host} port ${port} (${code ?? 'unknown error'}). Check HOST and PORT.`, { cause })
+    throw new StartError(`The server cannot listen on ${host} port ${port} (${code ?? 'unknown error'}). Check HOST and ${setting}.`, {
+      cause,
+    })
   }
   return server.info.uri
 }

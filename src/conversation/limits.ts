@@ -93,6 +93,10 @@ export const LINKS_PER_ADDRESS_MAX = 50
 export const LINKS_MAX = 10_000
 /** Sessions one address may create in a minute. */
 export const SESSIONS_PER_MINUTE_MAX = 30
+/** Reports of a browser that one address may send in a minute, the bytes of one, and how many it may hold. */
+export const CSP_REPORTS_PER_MINUTE_MAX = 10
+export const CSP_REPORT_BYTES_MAX = 8 * 1024
+export const CSP_REPORTS_IN_ONE_MAX = 10
 /** Addresses or sessions whose rates are remembered at once; beyond, the one seen longest ago starts afresh. */
 export const ADMISSION_KEYS_MAX = 50_000
 /** An HTTP request body, in bytes. */

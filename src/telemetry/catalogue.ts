@@ -199,6 +199,11 @@ export const CATALOGUE = {
     each('scope', ['session', 'ip', 'global']),
   ),
 
+  chat_output_blocked_total: counter(
+    'Things in pages that browsers say they refused because of the content policy.',
+    each('kind', ['image', 'script', 'form', 'style', 'request', 'frame', 'other']),
+  ),
+
   chat_storage_bytes: { ...gauge('Bytes of the database file.', SINGLE), store: 'sqlite' },
   chat_sqlite_wal_bytes: { ...gauge('Bytes of the write-ahead log.', SINGLE), store: 'sqlite' },
   chat_sessions_active: gauge('Sessions in the store that have not expired.', SINGLE),

@@ -25,6 +25,7 @@ export function createEventsMetrics(metrics: Metrics, store: StoreName): Counted
       const type = failureType(route, status)
       if (type !== undefined) metrics.count('chat_errors_total', type)
     },
+    contentBlocked: ({ kind }) => metrics.count('chat_output_blocked_total', { kind }),
     levelChanged: ({ from, to }) => {
       const series = CATALOGUE.chat_degradation_transitions_total.series.all.find((labels) => labels.from === from && labels.to === to)
       if (series !== undefined) metrics.count('chat_degradation_transitions_total', series)
@@ -164,8 +165,8 @@ function turnMetrics({
       count('chat_messages_total', { type: 'agent', status: 'accepted' })
       observe('chat_time_to_first_token_seconds', {}, seconds(tookMs))
     },
-    helpGiven: () => {
-      count('chat_messages_total', { type: 'user', status: 'queued' })
+    helpGiven: ({ doesWait }) => {
+      if (doesWait) count('chat_messages_total', { type: 'user', status: 'queued' })
       // A notice is whole as soon as it is there.
       count('chat_messages_total', { type: 'system', status: 'accepted' })
       count('chat_messages_total', { type: 'system', status: 'completed' })

@@ -35,6 +35,9 @@ export interface RequestTrace extends Trace {
   readonly requestId: string
 }
 
+/** What a browser refused because of the pages' content policy. */
+export type BlockedContent = 'image' | 'script' | 'form' | 'style' | 'request' | 'frame' | 'other'
+
 export interface FailedRequest {
   readonly method: string
   /** The route template, never the path. */
@@ -125,9 +128,18 @@ export interface Events extends Measures {
   /** This process gave up an answer that it had begun to show, for another to go on. */
   answerLeft(facts: { readonly turn: TurnId; readonly answeredMs: number }): void
   /** A question was given other help, because the agent cannot answer it or cannot answer it now. */
-  helpGiven(facts: { readonly session: SessionId; readonly turn: TurnId; readonly reason: NoticeReason; readonly tookMs: number }): void
+  helpGiven(facts: {
+    readonly session: SessionId
+    readonly turn: TurnId
+    readonly reason: NoticeReason
+    /** Whether the question waits to be answered, or is not going to be. */
+    readonly doesWait: boolean
+    readonly tookMs: number
+  }): void
   /** A newer owner has the turn; this process wrote nothing more. */
   turnFenced(turn: TurnId): void
+  /** The agent said something about nobody's question, or another's, while this turn was answered; it was ignored. */
+  agentStrayed(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void
 
   /** How many tokens an answer took, as the agent counts them; `undefined` where it does not say. */
@@ -155,6 +167,8 @@ export interface Events extends Measures {
     readonly to: BreakerPosition
     readonly openMs: number | undefined
   }): void
+  /** Something that wanted to hear of changes of breakers or checks failed; the others heard of them all the same. */
+  listenerFailed(cause: unknown): void
   /** A call through a circuit breaker has ended, or was refused. */
   breakerCalled(facts: {
     readonly service: string
@@ -196,6 +210,9 @@ export interface Events extends Measures {
   clockJumped(facts: { readonly byMs: number }): void
   /** Log files cannot be written; lines go to the output only. */
   logFilesFailed(cause: unknown): void
+
+  /** A browser says that it refused something that a page of ours held. Anyone can say so. */
+  contentBlocked(facts: { readonly kind: BlockedContent }): void
 
   requestFailed(request: FailedRequest): void
 

@@ -198,15 +198,20 @@ function onWritten(turn: LiveTurn, bodies: readonly TurnBody[], ctx: TurnContext
     case 'answering':
       return [{ ...turn, store: IDLE, answer: partsStored(turn.answer, partsOf(bodies)) }, NONE]
     case 'ending':
-      if (endsTurn(bodies)) return [{ status: 'done', how: 'ended' }, [{ type: 'report', fact: { type: 'ended', ...turn.end } }]]
+      if (endsTurn(bodies)) return [{ status: 'done', how: 'ended' }, endFacts(turn)]
       return [{ ...turn, store: IDLE, answer: partsStored(turn.answer, partsOf(bodies)) }, NONE]
   }
+}
+
+function endFacts({ end, help }: LiveTurn & { readonly status: 'ending' }): readonly TurnEffect[] {
+  const ended: TurnEffect = { type: 'report', fact: { type: 'ended', ...end } }
+  return help === undefined ? [ended] : [{ type: 'report', fact: { type: 'told', reason: help.reason, doesWait: false } }, ended]
 }
 
 function onTold(turn: LiveTurn & { readonly status: 'telling' }, ctx: TurnContext): TurnStep {
   const { view, reason } = turn
   const [next, effects] = decide(turn, { ...view, question: { ...view.question, isTold: true } }, ctx)
-  return [next, [{ type: 'report', fact: { type: 'told', reason } }, ...effects]]
+  return [next, [{ type: 'report', fact: { type: 'told', reason, doesWait: true } }, ...effects]]
 }
 
 function onStarted(turn: LiveTurn & { readonly status: 'starting' }, ctx: TurnContext): TurnStep {

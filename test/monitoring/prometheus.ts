@@ -1,8 +1,7 @@
 /** A real Prometheus for tests, on a free port of this machine. */
 import { mkdirSync } from 'node:fs'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import * as v from 'valibot'
+import { freePort } from '../free-port.ts'
 import { startProgram, type RunningProcess } from '../processes.ts'
 
 const prometheusPath = process.env['PROMETHEUS_PATH'] ?? '/usr/bin/prometheus'
@@ -26,15 +25,6 @@ export interface RunningPrometheus extends RunningProcess {
   query(expr: string, time?: number): Promise<readonly Sample[]>
   /** The names of alerts in that state. */
   alerts(state: 'pending' | 'firing'): Promise<readonly string[]>
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** Starts one with that configuration and data, and waits until it answers. */

@@ -34,9 +34,12 @@ export function personalInformationIn(text: string): readonly PersonalKind[] {
 /** The check digit of payment cards, from right to left every second digit doubled. */
 function isCard(digits: string): boolean {
   if (!CARD_NETWORK.test(digits)) return false
-  const sum = digits.split('').toReversed().reduce((total, digit, index) => {
-    const value = Number(digit) * (index % 2 === 1 ? 2 : 1)
-    return total + (value > 9 ? value - 9 : value)
-  }, 0)
+  const sum = digits
+    .split('')
+    .toReversed()
+    .reduce((total, digit, index) => {
+      const value = Number(digit) * (index % 2 === 1 ? 2 : 1)
+      return total + (value > 9 ? value - 9 : value)
+    }, 0)
   return sum % 10 === 0
 }

@@ -85,6 +85,7 @@ const pod = (name: string, labels: Readonly<Record<string, string>>): object => 
   labels: {
     __meta_kubernetes_pod_ip: '10.1.2.3',
     __meta_kubernetes_pod_name: name,
+    __meta_kubernetes_namespace: 'chat',
     __meta_kubernetes_pod_label_app_kubernetes_io_name: 'chat',
     __meta_kubernetes_pod_annotation_prometheus_io_scrape: 'true',
     __meta_kubernetes_pod_annotation_prometheus_io_port: '9464',
@@ -116,6 +117,16 @@ test('[O161][O169] in a cluster, of all pods those of the service are scraped, e
   }[]
   const kept = found.flatMap(({ labels }) => (labels === undefined || Object.keys(labels).length === 0 ? [] : [labels]))
   expect(kept).toEqual([
-    expect.objectContaining({ __address__: '10.1.2.3:9464', instance: 'chat-1', job: 'chat', __metrics_path__: '/metrics' }),
+    {
+      __address__: '10.1.2.3:9464',
+      __metrics_path__: '/metrics',
+      __scheme__: 'http',
+      __scrape_interval__: '15s',
+      __scrape_timeout__: '10s',
+      instance: 'chat-1',
+      job: 'chat',
+      namespace: 'chat',
+      pod: 'chat-1',
+    },
   ])
 })

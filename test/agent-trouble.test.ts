@@ -93,6 +93,7 @@ test.concurrent(
     await server.line(onBreaker('half-open'))
     await server.line(onBreaker('closed'))
     expect((await statsOf(simulator)).questions).toBe(1)
+    await server.line((line) => onAction('degradation.changed', 'chat.degradation.to')(line) === 'full' || undefined)
     expect(await detailsOf(server)).toMatchObject({ status: 'healthy', degradation: 'full', circuitBreakers: [{ state: 'closed' }] })
   },
   RECOVERY_MS,

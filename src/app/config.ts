@@ -66,6 +66,8 @@ export interface Config {
   /** Of the source that runs. */
   readonly buildCommit: string
   readonly healthIntervalMs: number
+  /** What works again must have worked for so long before it is believed. */
+  readonly healthHoldMs: number
   readonly healthCheckTimeoutMs: number
   readonly drainMs: number
   readonly isReadyWhenOffline: boolean
@@ -163,6 +165,7 @@ export function readConfig(env: Environment): Config {
     }),
     buildCommit: read('BUILD_COMMIT', commit, 'unknown'),
     healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),
+    healthHoldMs: read('HEALTH_HOLD_MS', wholeNumber(0, 600_000), 10_000),
     healthCheckTimeoutMs: read('HEALTH_CHECK_TIMEOUT_MS', wholeNumber(50, 60_000), 2_000),
     drainMs: read('DRAIN_MS', wholeNumber(0, 600_000), 25_000),
     isReadyWhenOffline: read('READY_WHEN_OFFLINE', toggle, false),

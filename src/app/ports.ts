@@ -50,7 +50,7 @@ export interface Ports {
 }
 
 type OpenLogPorts = LogPorts & { readonly chance: Chance; readonly events: Events }
-type AgentPorts = Pick<Ports, 'clock' | 'randomBytes'>
+type AgentPorts = Pick<Ports, 'clock' | 'randomBytes'> & { readonly events: Pick<Events, 'agentStrayed'> }
 
 /** What one timer of the platform can wait for, in milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -76,11 +76,11 @@ export const createPorts = (): Ports => ({
   createAgent,
 })
 
-function createAgent({ agent: { protocol, url, model = '', apiKey } }: Config, { clock, randomBytes: random }: AgentPorts): Agent {
+function createAgent({ agent: { protocol, url, model = '', apiKey } }: Config, { clock, randomBytes: random, events }: AgentPorts): Agent {
   const send = createNodeAgentHttp({ http: httpRequest, https: httpsRequest })
   switch (protocol) {
     case 'messages':
-      return new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket) })
+      return new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket), onStray: events.agentStrayed })
     case 'openai':
       return new OpenAiAgent({ url, model, apiKey, clock, send })
     case 'ag-ui':

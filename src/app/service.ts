@@ -17,7 +17,7 @@ import type { HealthOptions } from '../operations/health.ts'
 import { resilience } from '../plugins/resilience.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
-import type { ServiceLevel } from '../service-level/service-level.ts'
+import { hysteresisOf, type ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import type { Events } from '../telemetry/events.ts'
@@ -92,7 +92,7 @@ export async function startService(config: Config, ports: Ports, version: string
   opened.use(store.forPeople)
   opened.use(store.inBackground)
   const budget = createAgentBudget(clock)
-  const agent = opened.use(guardAgent(ports.createAgent(config, ports), config.agent, { ...guards, budget }))
+  const agent = opened.use(guardAgent(ports.createAgent(config, { ...ports, events }), config.agent, { ...guards, budget }))
   const presence = (): AgentPresence => agentPresence(server.resilience)
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
   const parts = { log: store.inBackground, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
@@ -171,6 +171,7 @@ async function createResilientServer(config: Config, { clock, randomBytes }: Por
         intervalMs: config.healthIntervalMs,
         failingIntervalMs: Math.min(config.healthIntervalMs, AWAY_INTERVAL_MS),
         timeoutMs: config.healthCheckTimeoutMs,
+        hysteresis: hysteresisOf(config.healthHoldMs),
       },
       // The gateway does: it has pages for people, too.
       answersFailureOf: () => false,

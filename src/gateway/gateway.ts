@@ -12,7 +12,7 @@ import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
 import { guardedStyle } from './leaving.ts'
-import { answerParserErrors, refuseMissingHost } from './listener.ts'
+import { answerParserErrors, refuseEncodedBodies, refuseMissingHost } from './listener.ts'
 import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
@@ -43,6 +43,7 @@ export const gateway: Plugin<GatewayOptions> = {
     answerParserErrors(server, securityHeaders(settings), events)
     const traceOf = registerRequestTraces(server, options)
     refuseMissingHost(server)
+    refuseEncodedBodies(server)
     // Before the cookies, so that a failure's answer carries them too.
     registerErrorReplies(server, { events, traceOf, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
     const visitors = registerVisitors(server, settings, randomBytes)

@@ -240,7 +240,7 @@ export class SocketSession {
     return { type: 'folded', logId: cursor?.logId ?? session.logId, head, settled, ...snapshotWindow(items) }
   }
 
-  async #ask({ question }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {
+  async #ask({ question, from }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {
     const { log, admission, clock, events, service } = this.#options.context
     const session = this.#opened()
     if (!service().questions.areOpen) return { type: 'switched-off' }
@@ -250,7 +250,7 @@ export class SocketSession {
     const result = await log.ask(session, question)
     if (result.type === 'accepted') {
       const { turnId: turn, duplicate } = result
-      events.questionAccepted({ session, turn, transport: 'websocket', duplicate, tookMs: clock.monotonic() - startedAt })
+      events.questionAccepted({ session, turn, transport: 'websocket', duplicate, tookMs: clock.monotonic() - startedAt, from })
     }
     return result
   }

@@ -17,7 +17,7 @@ import { HYSTERESIS, type Component, type LevelState } from '../service-level/se
 import type { BreakerPosition, Events, RequestTrace } from '../telemetry/events.ts'
 
 /** What the plugin tells, one method each. */
-export type ResilienceEvents = Pick<Events, 'breakerChanged' | 'breakerCalled' | 'levelChanged' | 'requestFailed'>
+export type ResilienceEvents = Pick<Events, 'breakerChanged' | 'breakerCalled' | 'levelChanged' | 'listenerFailed' | 'requestFailed'>
 
 export interface ResilienceOptions {
   readonly clock: Clock
@@ -84,8 +84,9 @@ const requestTrace = (trace: Trace): RequestTrace => ({ ...trace, requestId: tra
  * @throws SettingsError for health settings that cannot work.
  */
 export function createResilience({ clock, events, health: settings }: ResilienceParts): Resilience {
-  const health = createHealthChecks({ ...HEALTH, ...settings }, clock)
-  const breakers = createBreakerRegistry({ clock })
+  const onListenerFault = (error: unknown): void => events.listenerFailed(error)
+  const health = createHealthChecks({ ...HEALTH, ...settings }, clock, onListenerFault)
+  const breakers = createBreakerRegistry({ clock, onListenerFault })
   breakers.subscribe(breakerTeller(events))
   return {
     clock,
@@ -97,7 +98,7 @@ export function createResilience({ clock, events, health: settings }: Resilience
 
 interface ResilienceParts {
   readonly clock: Clock
-  readonly events: Pick<Events, 'breakerChanged' | 'breakerCalled'>
+  readonly events: Pick<Events, 'breakerChanged' | 'breakerCalled' | 'listenerFailed'>
   readonly health: Partial<HealthSettings>
 }
 
@@ -152,6 +153,7 @@ function serverLog(server: Server): ResilienceEvents {
     breakerChanged: (facts) => say('breakerChanged', facts),
     breakerCalled: (facts) => say('breakerCalled', facts),
     levelChanged: (facts) => say('levelChanged', facts),
+    listenerFailed: (cause) => say('listenerFailed', { cause }),
     requestFailed: (facts) => say('requestFailed', facts),
   }
 }

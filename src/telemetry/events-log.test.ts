@@ -82,8 +82,14 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
     ],
     turnStalled: [(e) => e.turnStalled({ turn, gapMs: 15_000 }), 'turns', 'warn', 'turn.stalled'],
     answerLeft: [(e) => e.answerLeft({ turn, answeredMs: 1 }), 'turns', 'info', 'turn.left'],
-    helpGiven: [(e) => e.helpGiven({ session, turn, reason: 'circuit-breaker-open', tookMs: 1 }), 'turns', 'debug', 'turn.help_given'],
+    helpGiven: [
+      (e) => e.helpGiven({ session, turn, reason: 'circuit-breaker-open', doesWait: true, tookMs: 1 }),
+      'turns',
+      'debug',
+      'turn.help_given',
+    ],
     turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
+    agentStrayed: [(e) => e.agentStrayed(turn), 'agent', 'warn', 'agent.strayed'],
     agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
     agentAttemptFailed: [
       (e) => e.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 4, delayMs: 500, stop: undefined, cause }),
@@ -105,6 +111,7 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
       'error',
       'breaker.failure',
     ],
+    listenerFailed: [(e) => e.listenerFailed(cause), 'resilience', 'error', 'listener.failed'],
     dependencyChanged: [(e) => e.dependencyChanged({ service: 'sqlite', isUp: false, cause }), 'resilience', 'warn', 'dependency.down'],
     storeAttemptFailed: [
       (e) => e.storeAttemptFailed({ command: 'ask', attempt: 1, retriesLeft: 1, delayMs: 200, stop: undefined, cause }),

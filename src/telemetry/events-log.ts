@@ -236,7 +236,7 @@ const turnEvents = (say: Say, names: LogNames): TurnEvents => ({
     })
   },
   helpGiven: ({ session, turn, reason, tookMs }) =>
-    say('debug', 'turn.help_given', 'A question was given other help than an answer, and waits.', {
+    say('debug', 'turn.help_given', 'A question was given other help than an answer.', {
       ...about(names, { session, turn }),
       'event.reason': reason,
       ...duration(tookMs),
@@ -249,7 +249,12 @@ const turnEvents = (say: Say, names: LogNames): TurnEvents => ({
     }),
 })
 
-const agentEvents = (say: Say, names: LogNames): Some<'agentFailed' | 'tokensUsed' | 'agentAttemptFailed' | 'agentRecovered'> => ({
+const agentEvents = (
+  say: Say,
+  names: LogNames,
+): Some<'agentFailed' | 'agentStrayed' | 'tokensUsed' | 'agentAttemptFailed' | 'agentRecovered'> => ({
+  agentStrayed: (turn) =>
+    say('warn', 'agent.strayed', 'The agent said something about another question, or none; it was ignored.', about(names, { turn })),
   agentFailed: ({ turn, kind, cause }) =>
     say('warn', 'agent.failed', 'The agent failed.', { ...about(names, { turn }), 'event.reason': clean(kind), ...errorFields(cause) }),
   tokensUsed: ({ turn, inputTokens, outputTokens }) =>
@@ -284,7 +289,9 @@ const BREAKER_CALLS = {
   rejected: ['warn', 'breaker.rejected', 'A circuit breaker refused a call.'],
 } as const
 
-const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dependencyChanged'> => ({
+const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dependencyChanged' | 'listenerFailed'> => ({
+  listenerFailed: (cause) =>
+    say('error', 'listener.failed', 'Something that wanted to hear of breakers or checks failed; nothing else did.', errorFields(cause)),
   breakerChanged: ({ service, from, to, openMs }) => {
     const [level, message] = BREAKER_MOVES[to]
     say(level, 'breaker.changed', message, {

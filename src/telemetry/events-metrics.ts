@@ -165,8 +165,8 @@ function turnMetrics({
       count('chat_messages_total', { type: 'agent', status: 'accepted' })
       observe('chat_time_to_first_token_seconds', {}, seconds(tookMs))
     },
-    helpGiven: () => {
-      count('chat_messages_total', { type: 'user', status: 'queued' })
+    helpGiven: ({ doesWait }) => {
+      if (doesWait) count('chat_messages_total', { type: 'user', status: 'queued' })
       // A notice is whole as soon as it is there.
       count('chat_messages_total', { type: 'system', status: 'accepted' })
       count('chat_messages_total', { type: 'system', status: 'completed' })

@@ -128,9 +128,18 @@ export interface Events extends Measures {
   /** This process gave up an answer that it had begun to show, for another to go on. */
   answerLeft(facts: { readonly turn: TurnId; readonly answeredMs: number }): void
   /** A question was given other help, because the agent cannot answer it or cannot answer it now. */
-  helpGiven(facts: { readonly session: SessionId; readonly turn: TurnId; readonly reason: NoticeReason; readonly tookMs: number }): void
+  helpGiven(facts: {
+    readonly session: SessionId
+    readonly turn: TurnId
+    readonly reason: NoticeReason
+    /** Whether the question waits to be answered, or is not going to be. */
+    readonly doesWait: boolean
+    readonly tookMs: number
+  }): void
   /** A newer owner has the turn; this process wrote nothing more. */
   turnFenced(turn: TurnId): void
+  /** The agent said something about nobody's question, or another's, while this turn was answered; it was ignored. */
+  agentStrayed(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void
 
   /** How many tokens an answer took, as the agent counts them; `undefined` where it does not say. */
@@ -158,6 +167,8 @@ export interface Events extends Measures {
     readonly to: BreakerPosition
     readonly openMs: number | undefined
   }): void
+  /** Something that wanted to hear of changes of breakers or checks failed; the others heard of them all the same. */
+  listenerFailed(cause: unknown): void
   /** A call through a circuit breaker has ended, or was refused. */
   breakerCalled(facts: {
     readonly service: string

@@ -59,10 +59,11 @@ function sayOfTurns(events: Events): void {
   }
   events.turnFirstText({ turn, tookMs: 1 })
   events.answerLeft({ turn, answeredMs: 1 })
-  events.helpGiven({ session, turn, reason: 'agent-unreachable', tookMs: 1 })
+  events.helpGiven({ session, turn, reason: 'agent-unreachable', doesWait: true, tookMs: 1 })
   events.turnStalled({ turn, gapMs: 15_000 })
   events.turnFenced(turn)
   for (const kind of ['unreachable', 'busy', 'error', 'protocol', 'broke-off']) events.agentFailed({ turn, kind, cause })
+  events.agentStrayed(turn)
   for (const stop of ['attempts', 'budget'])
     events.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 0, delayMs: undefined, stop, cause })
   events.tokensUsed({ turn, inputTokens: 1, outputTokens: 2 })
@@ -85,6 +86,7 @@ function sayOfLinks(events: Events): void {
 }
 
 function sayOfDependencies(events: Events): void {
+  events.listenerFailed(cause)
   for (const to of ['open', 'half-open', 'closed', 'isolated'] as const) {
     events.breakerChanged({ service: 'ai-agent', from: 'closed', to, openMs: undefined })
   }

@@ -253,6 +253,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
     brand: config.brand,
     isProduction: config.environment === 'production',
     sessionTtlMs: config.sessionTtlMs,
+    personalInformation: config.personalInformation,
     trustedLinkHosts: config.answerLinkHosts,
     trustedProxyHops: config.trustedProxyHops,
   }

@@ -178,11 +178,18 @@ export interface LeaseTerms {
 }
 
 /** Whether somebody holds the turn now. */
-export const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
+const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
+
+/** A lease that ends later than this many new ones would was given by a clock that has gone back since; how long it really lasts, nobody knows. */
+export const LEASES_AHEAD_MAX = 2
+
+/** Whether somebody else may claim the turn. */
+export const isClaimable = (turn: OpenTurn, { now, leaseMs }: Omit<LeaseTerms, 'owner'>): boolean =>
+  !isHeld(turn, now) || (turn.lease !== undefined && turn.lease.until > now + LEASES_AHEAD_MAX * leaseMs)
 
 /** The claimed turn under a fence newer than any of its session, or `undefined` while somebody holds it. */
 export function decideClaim(turn: OpenTurn, lastFence: number, terms: LeaseTerms): OpenTurn | undefined {
-  if (isHeld(turn, terms.now)) return undefined
+  if (!isClaimable(turn, terms)) return undefined
   return { ...turn, fence: lastFence + 1, lease: { owner: terms.owner, until: terms.now + terms.leaseMs } }
 }
 

@@ -18,7 +18,8 @@ import { formatFrames, parseClientFrames } from '../protocol/parse-frame.ts'
 import type { ServerFrame } from '../protocol/protocol.ts'
 import type { Connection, Peer } from './simulated-network.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
-import type { StoreAnswer, StorePort } from './simulated-store.ts'
+import type { StorePort } from './simulated-store.ts'
+import type { StoreAnswer } from './store-node.ts'
 
 export interface SimulatedLinkOptions {
   readonly process: SimulatedProcess

@@ -184,7 +184,9 @@ function run(text: string, at: (place: string) => string): void {
 /** This machine's path and npm settings, without what npm tells its scripts about our own package. */
 function buildEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(?:npm_|NODE_|VITEST)/i.test(name) || /^npm_config_(?:registry|cache)$/i.test(name),
+    ([name]) =>
+      !/^(?:npm_|NODE_(?:ENV|OPTIONS|PATH)$|VITEST)/i.test(name) ||
+      /^npm_config_(?:registry|cache|cafile|proxy|https_proxy|noproxy)$/i.test(name),
   )
   return {
     ...Object.fromEntries(kept),

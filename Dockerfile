@@ -51,7 +51,8 @@ USER root
 RUN apk add --no-cache curl
 WORKDIR /app
 COPY --from=app /app ./
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 NODE_OPTIONS=--max-old-space-size-percentage=75
+ARG BUILD_COMMIT
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 NODE_OPTIONS=--max-old-space-size-percentage=75 BUILD_COMMIT=${BUILD_COMMIT}
 USER node
 EXPOSE 3000
 ENTRYPOINT ["node"]
@@ -64,7 +65,9 @@ COPY --from=app /app ./
 COPY --from=app --chown=65532:65532 /app/data data
 # The tests say nothing about an older Node than theirs, so an image that brings one is not built.
 RUN ["/nodejs/bin/node", "--eval", "const [a, b] = [process.versions.node, require('./package.json').devDependencies.node].map((v) => v.split('.').map(Number)); if (a[0] !== b[0] || a[1] < b[1]) throw new Error(`This image has Node ${a.join('.')}; the tests ran with ${b.join('.')}.`)"]
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data NODE_OPTIONS=--max-old-space-size-percentage=75
+# The commit, for the metric chat_build_info: --build-arg BUILD_COMMIT="$(git rev-parse HEAD)".
+ARG BUILD_COMMIT
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/app/data NODE_OPTIONS=--max-old-space-size-percentage=75 BUILD_COMMIT=${BUILD_COMMIT}
 USER 65532:65532
 VOLUME /app/data
 EXPOSE 3000

@@ -164,7 +164,7 @@ export const onAction =
     logField(line, 'event.action') === action ? String(logField(line, field)) : undefined
 
 /** Reads lines that have all of these fields with these values. */
-const onFields =
+export const onFields =
   (fields: Readonly<Record<string, string>>) =>
   (line: string): true | undefined =>
     Object.entries(fields).every(([name, value]) => logField(line, name) === value) ? true : undefined

@@ -56,6 +56,9 @@ test('[O21] a start that fails leaves nothing open', async () => {
   const port = typeof address === 'object' && address !== null ? String(address.port) : ''
   const { ports } = recordingPorts()
   await expect(startService(configOf({ DATA_DIR: folder.path, PORT: port }), ports, '1.2.3')).rejects.toThrow(/is in use/)
+  await expect(startService(configOf({ DATA_DIR: folder.path, OPS_PORT: port }), ports, '1.2.3')).rejects.toThrow(
+    /choose another with OPS_PORT/,
+  )
   taken.close()
   await once(taken, 'close')
   // Neither the port nor the data folder is held.

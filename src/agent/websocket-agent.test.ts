@@ -7,6 +7,7 @@ import {
   LINK_SILENCE_MAX_MS,
   PING_INTERVAL_MS,
 } from '../conversation/limits.ts'
+import type { TurnId } from '../conversation/ids.ts'
 import { failureFacts, QUESTION, textOf } from '../testing/asked-agent.ts'
 import { createFakeAgentSockets, type FakeAgentSocket } from '../testing/fake-agent-sockets.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
@@ -33,7 +34,8 @@ function createWorld(options: { readonly url?: string; readonly apiKey?: string 
   const clock = createSimulatedClock()
   const sockets = createFakeAgentSockets()
   const { url = 'ws://agent.test/chat/{sessionId}?user={userId}', apiKey } = options
-  const agent = new WebSocketAgent({ url, apiKey, open: sockets.open, clock, random: bytes })
+  const strays: TurnId[] = []
+  const agent = new WebSocketAgent({ url, apiKey, open: sockets.open, clock, random: bytes, onStray: (turn) => strays.push(turn) })
   const aborter = new AbortController()
 
   /** Asks, and gathers what comes; `problem` is what the stream ended with, `undefined` for an ordinary end. */
@@ -58,7 +60,7 @@ function createWorld(options: { readonly url?: string; readonly apiKey?: string 
     await clock.settle()
     return { events, ended, socket }
   }
-  return { clock, sockets, agent, aborter, ask, asked }
+  return { clock, sockets, agent, strays, aborter, ask, asked }
 }
 
 function socketAt(all: readonly FakeAgentSocket[], index: number): FakeAgentSocket {
@@ -176,15 +178,15 @@ describe('an answer', () => {
     expect(socket.heard.at(-1)).toMatchObject({ type: 'status', content: 'cancel', metadata: { inReplyTo: question.messageId } })
   })
 
-  test('[A5] to another question is ignored and counted', async () => {
-    const { asked, agent } = createWorld()
+  test('[A5][O43] to another question is ignored, counted, and told once', async () => {
+    const { asked, agent, strays } = createWorld()
     const { socket, events, ended } = await asked()
     const elsewhere = { inReplyTo: 'another' }
     socket.say({ type: 'response', content: 'Not yours.', metadata: elsewhere })
     socket.say({ type: 'error', content: 'Not yours.', metadata: elsewhere })
     socket.say({ type: 'status', content: 'thinking', metadata: elsewhere })
     socket.say({ type: 'response', content: 'Yours.' })
-    expect([await ended, textOf(events), agent.strayMessages]).toEqual([undefined, 'Yours.|', 3])
+    expect([await ended, textOf(events), agent.strayMessages, strays]).toEqual([undefined, 'Yours.|', 3, [question.turnId]])
   })
 
   test('[A6] may be an error, or a wish to be left alone for a while', async () => {

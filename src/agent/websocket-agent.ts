@@ -5,7 +5,7 @@
  * `inReplyTo`: on a connection that carries one question only, nothing that comes can be anybody else's. A ping has a connection
  * of its own too, so no conversation ever sees one.
  */
-import { mintMessageId, type RandomBytes } from '../conversation/ids.ts'
+import { mintMessageId, type RandomBytes, type TurnId } from '../conversation/ids.ts'
 import type { Clock } from '../resilience/clock.ts'
 import { AgentConnection } from './agent-connection.ts'
 import { AgentError } from './agent-error.ts'
@@ -23,6 +23,8 @@ export interface WebSocketAgentOptions {
   readonly open: OpenAgentSocket
   readonly clock: Clock
   readonly random: RandomBytes
+  /** The agent has said something about nobody's question, or another's, while this turn was answered; once a question. */
+  readonly onStray?: (turn: TurnId) => void
 }
 
 export class WebSocketAgent implements Agent {
@@ -45,6 +47,7 @@ export class WebSocketAgent implements Agent {
   async *answer(question: Question, signal: AbortSignal): AsyncGenerator<AgentEvent> {
     const asked: Envelope = { id: question.messageId, now: this.#options.clock.now() }
     let isOver = false
+    let hasStrayed = false
     const cancel = (): string | undefined => (isOver ? undefined : formatCancel(this.#envelope(), asked.id))
     using connection = this.#connect(question, signal, cancel)
     if (!(await connection.opened())) return
@@ -57,6 +60,8 @@ export class WebSocketAgent implements Agent {
       switch (heard.type) {
         case 'stray':
           this.#strayMessages += 1
+          if (!hasStrayed) this.#options.onStray?.(question.turnId)
+          hasStrayed = true
           break
         case 'status':
           break

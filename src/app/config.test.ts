@@ -41,13 +41,17 @@ test('[O4] without any setting the service has its defaults', () => {
     guidanceDir: './guidance',
     serviceName: 'Ask a question',
     serviceFile: undefined,
+    redis: undefined,
+    databaseRetry: { attempts: 4, baseDelayMs: 2_000, maxDelayMs: 10_000 },
     brand: 'generic',
+    personalInformation: 'warn',
     answerLinkHosts: ['gov.uk'],
     logLevel: 'info',
     logDir: undefined,
     operations: { token: undefined, port: undefined },
     buildCommit: 'unknown',
     healthIntervalMs: 30_000,
+    healthHoldMs: 10_000,
     healthCheckTimeoutMs: 2_000,
     drainMs: 25_000,
     isReadyWhenOffline: false,
@@ -77,6 +81,16 @@ test('[O4] every setting reaches the configuration', () => {
     RETRY_WEBSOCKET_ATTEMPTS: '2',
     RETRY_WEBSOCKET_BASE_DELAY_MS: '10',
     RETRY_WEBSOCKET_MAX_DELAY_MS: '20',
+    REDIS_URL: 'rediss://:password@redis.example:6380',
+    REDIS_KEY_PREFIX: 'permits:',
+    REDIS_WAIT_REPLICAS: '2',
+    BREAKER_REDIS_ERROR_THRESHOLD: '40',
+    BREAKER_REDIS_VOLUME_THRESHOLD: '6',
+    BREAKER_REDIS_RESET_TIMEOUT_MS: '300',
+    BREAKER_REDIS_RESET_TIMEOUT_MAX_MS: '600',
+    RETRY_DATABASE_ATTEMPTS: '3',
+    RETRY_DATABASE_BASE_DELAY_MS: '30',
+    RETRY_DATABASE_MAX_DELAY_MS: '40',
     TURN_LEASE_MS: '1500',
     QUESTION_EXPIRES_MS: '60000',
     SESSION_SECRET: secret,
@@ -84,6 +98,7 @@ test('[O4] every setting reaches the configuration', () => {
     GUIDANCE_DIR: '/guidance',
     SERVICE_NAME: 'Ask about permits',
     SERVICE_FILE: '/etc/chat/service.yaml',
+    PERSONAL_INFORMATION: 'block',
     ANSWER_LINK_HOSTS: 'gov.uk, NHS.uk',
     BRAND: 'govuk',
     LOG_LEVEL: 'debug',
@@ -93,6 +108,7 @@ test('[O4] every setting reaches the configuration', () => {
     BUILD_COMMIT: '54670d4',
     HEALTH_INTERVAL_MS: '1000',
     HEALTH_CHECK_TIMEOUT_MS: '500',
+    HEALTH_HOLD_MS: '2500',
     DRAIN_MS: '0',
     READY_WHEN_OFFLINE: 'true',
   })
@@ -103,6 +119,13 @@ test('[O4] every setting reaches the configuration', () => {
     publicOrigin: 'https://chat.service.gov.uk',
     trustedProxyHops: 2,
     dataDir: '/var/lib/chat',
+    redis: {
+      addresses: [{ host: 'redis.example', port: 6380, isTls: true, username: undefined, password: 'password', database: 0 }],
+      keyPrefix: 'permits:',
+      waitReplicas: 2,
+      breaker: { errorThreshold: 40, volumeThreshold: 6, resetTimeoutMs: 300, resetTimeoutMaxMs: 600 },
+    },
+    databaseRetry: { attempts: 3, baseDelayMs: 30, maxDelayMs: 40 },
     agent: {
       url: 'wss://agent.example/{sessionId}',
       protocol: 'messages',
@@ -123,12 +146,14 @@ test('[O4] every setting reaches the configuration', () => {
     serviceName: 'Ask about permits',
     serviceFile: '/etc/chat/service.yaml',
     brand: 'govuk',
+    personalInformation: 'block',
     answerLinkHosts: ['gov.uk', 'nhs.uk'],
     logLevel: 'debug',
     logDir: '/var/log/chat',
     operations: { token: 'o'.repeat(32), port: 9_090 },
     buildCommit: '54670d4',
     healthIntervalMs: 1_000,
+    healthHoldMs: 2_500,
     healthCheckTimeoutMs: 500,
     drainMs: 0,
     isReadyWhenOffline: true,
@@ -230,20 +255,31 @@ test.each([
   ['AGENT_DEADLINE_MS', '999'],
   ['HEALTH_INTERVAL_MS', '-30000'],
   ['HEALTH_CHECK_TIMEOUT_MS', '0'],
+  ['HEALTH_HOLD_MS', '-1'],
   ['AGENT_PROTOCOL', 'OpenAI'],
   ['AGENT_PROTOCOL', 'synthetic-agents'],
   ['AGENT_URL', 'ftp://agent.example'],
   ['AGENT_URL', 'https://user:secret@agent.example'],
+  ['BREAKER_REDIS_VOLUME_THRESHOLD', '0'],
+  ['BREAKER_REDIS_ERROR_THRESHOLD', '101'],
+  ['RETRY_DATABASE_ATTEMPTS', '0'],
+  ['RETRY_DATABASE_MAX_DELAY_MS', '-1'],
+  ['REDIS_URL', 'localhost:6379'],
+  ['REDIS_URL', 'http://localhost:6379'],
+  ['REDIS_URL', 'redis://'],
+  ['REDIS_URL', 'redis://localhost/x'],
+  ['REDIS_URL', 'redis://localhost?tls=true'],
+  ['REDIS_URL', 'redis://one,two'],
+  ['REDIS_URL', 'redis://one,redis://two/1'],
+  ['REDIS_URL', 'redis://one,rediss://two'],
+  ['REDIS_URL', 'redis://:secret@one,redis://two'],
+  ['REDIS_KEY_PREFIX', 'chat:'],
+  ['REDIS_WAIT_REPLICAS', '1'],
 ])('[O5] %s=%j is refused', (name, value) => {
   expect(namesOf({ [name]: value })).toEqual([name])
 })
 
-test.each([
-  ['REDIS_URL', 'redis://localhost'],
-  ['REDIS_WAIT_REPLICAS', '1'],
-  ['AGENT_PROTOCOL', 'synthetic-agents'],
-  ['BREAKER_REDIS_VOLUME_THRESHOLD', '5'],
-])('[O6] %s=%s is refused as not available in this version', (name, value) => {
+test.each([['AGENT_PROTOCOL', 'synthetic-agents']])('[O6] %s=%s is refused as not available in this version', (name, value) => {
   expect(faultsOf({ [name]: value })).toEqual([{ name, problem: expect.stringContaining('not available in this version') }])
 })
 
@@ -287,9 +323,54 @@ test('[O5] settings that contradict each other are faults', () => {
   const env = { BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS: '29999', RETRY_WEBSOCKET_MAX_DELAY_MS: '999', RETRY_API_MAX_DELAY_MS: '499' }
   expect(namesOf({ ...env, AGENT_DEADLINE_MS: '5000', HEALTH_INTERVAL_MS: '1000' })).toEqual([
     'AGENT_FIRST_TOKEN_TIMEOUT_MS',
-    'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS',
     'HEALTH_CHECK_TIMEOUT_MS',
+    'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS',
     'RETRY_WEBSOCKET_MAX_DELAY_MS',
     'RETRY_API_MAX_DELAY_MS',
   ])
+})
+
+const REDIS = { REDIS_URL: 'redis://redis.example', SESSION_SECRET: 's'.repeat(32) }
+
+test.each([
+  ['redis://redis.example', [{ host: 'redis.example', port: 6379, isTls: false, username: undefined, password: undefined, database: 0 }]],
+  ['rediss://chat:p%40ss@[::1]:7000/3', [{ host: '::1', port: 7000, isTls: true, username: 'chat', password: 'p@ss', database: 3 }]],
+  [
+    'redis://:secret@one:1, redis://:secret@two:2/',
+    [
+      { host: 'one', port: 1, isTls: false, username: undefined, password: 'secret', database: 0 },
+      { host: 'two', port: 2, isTls: false, username: undefined, password: 'secret', database: 0 },
+    ],
+  ],
+])('[O70] the store is at %s', (url, addresses) => {
+  const { redis } = readConfig({ ...REDIS, REDIS_URL: url })
+  expect(redis).toMatchObject({ addresses, keyPrefix: 'chat:', waitReplicas: 0 })
+  expect(redis?.breaker).toEqual({ errorThreshold: 50, volumeThreshold: 10, resetTimeoutMs: 30_000, resetTimeoutMaxMs: 300_000 })
+})
+
+test('[O70] without REDIS_URL the store is a file, and what was said of Redis is refused', () => {
+  expect(readConfig({}).redis).toBeUndefined()
+  expect(namesOf({ REDIS_KEY_PREFIX: 'x:', REDIS_WAIT_REPLICAS: '1' })).toEqual(['REDIS_KEY_PREFIX', 'REDIS_WAIT_REPLICAS'])
+})
+
+test('[O70] with Redis the secret of the cookies must be given', () => {
+  expect(namesOf({ REDIS_URL: REDIS.REDIS_URL })).toEqual(['SESSION_SECRET'])
+})
+
+test('[O70] a key prefix that would choose the slot is refused, and others are kept', () => {
+  expect(readConfig({ ...REDIS, REDIS_KEY_PREFIX: 'team-a/chat:' }).redis?.keyPrefix).toBe('team-a/chat:')
+  for (const prefix of ['a{b}', 'a b', 'é', 'x'.repeat(65)])
+    expect(namesOf({ ...REDIS, REDIS_KEY_PREFIX: prefix })).toEqual(['REDIS_KEY_PREFIX'])
+})
+
+test('[O71] the retries of the store and the breaker of Redis are those of the settings', () => {
+  expect(readConfig({}).databaseRetry).toEqual({ attempts: 4, baseDelayMs: 2_000, maxDelayMs: 10_000 })
+  const config = readConfig({ ...REDIS, RETRY_DATABASE_ATTEMPTS: '2', BREAKER_REDIS_VOLUME_THRESHOLD: '3' })
+  expect([config.databaseRetry.attempts, config.redis?.breaker.volumeThreshold]).toEqual([2, 3])
+  const wrong = { RETRY_DATABASE_BASE_DELAY_MS: '20000', BREAKER_REDIS_RESET_TIMEOUT_MS: '400000' }
+  expect(namesOf({ ...REDIS, ...wrong })).toEqual(['BREAKER_REDIS_RESET_TIMEOUT_MAX_MS', 'RETRY_DATABASE_MAX_DELAY_MS'])
+})
+
+test('[O5] the password of Redis is not repeated in an error', () => {
+  expect(JSON.stringify(faultsOf({ ...REDIS, REDIS_URL: 'redis://:hunter2@one/x' }))).not.toContain('hunter2')
 })

@@ -2,10 +2,11 @@
  * Every setting of the service, read once from the environment.
  *
  * Pure: `readConfig` takes the environment as a value and gives back frozen data or one `ConfigError` with every fault in it.
- * A setting that belongs to a feature this version does not have is refused, because ignoring it would be a promise not kept.
+ * A setting that could have no effect is refused, because ignoring it would be a promise not kept.
  */
 import { ChatServiceError } from '../chat-service-error.ts'
-import { hostNames, oneOf, origin, readSettings, text, toggle, url, wholeNumber } from './settings.ts'
+import type { RedisAddress } from '../conversation-log/redis-connection.ts'
+import { hostNames, keyPrefix, oneOf, origin, readSettings, redisPlaces, text, toggle, url, wholeNumber } from './settings.ts'
 import type { Environment, Parser, SettingsReader } from './settings.ts'
 
 export type { Environment } from './settings.ts'
@@ -24,6 +25,10 @@ export interface Config {
   /** Proxies in front that each append to `X-Forwarded-For`. */
   readonly trustedProxyHops: number
   readonly dataDir: string
+  /** `undefined`: the conversation log is a file in `dataDir`. */
+  readonly redis: RedisConfig | undefined
+  /** Of what the service asks of its store in the background. */
+  readonly databaseRetry: RetryConfig
   readonly agent: {
     readonly url: string
     readonly protocol: AgentProtocol
@@ -47,6 +52,8 @@ export interface Config {
   /** What the pages say of the service; read again when it changes. */
   readonly serviceFile: string | undefined
   readonly brand: 'generic' | 'govuk'
+  /** What becomes of a question that may hold personal information. */
+  readonly personalInformation: 'warn' | 'block' | 'off'
   /** Hosts, each with all below it, to which links in answers lead directly. */
   readonly answerLinkHosts: readonly string[]
   readonly logLevel: LogLevel
@@ -61,9 +68,21 @@ export interface Config {
   /** Of the source that runs. */
   readonly buildCommit: string
   readonly healthIntervalMs: number
+  /** What works again must have worked for so long before it is believed. */
+  readonly healthHoldMs: number
   readonly healthCheckTimeoutMs: number
   readonly drainMs: number
   readonly isReadyWhenOffline: boolean
+}
+
+/** The store that several processes share. */
+export interface RedisConfig {
+  /** One server, or several nodes of one Cluster. */
+  readonly addresses: readonly RedisAddress[]
+  readonly keyPrefix: string
+  /** Replicas that must have something before it is settled; 0: whatever is accepted counts. */
+  readonly waitReplicas: number
+  readonly breaker: BreakerConfig
 }
 
 /** The forms that an agent can speak; `docs/agent-protocol.md` describes them. */
@@ -108,13 +127,6 @@ const DAY_MS = 86_400_000
 const SECRET_CHARS_MIN = 32
 const BEARER_CHARS_MAX = 512
 
-/** Settings of the design that mean nothing yet, and what would have to be there. */
-const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
-  [/^REDIS_(URL|KEY_PREFIX|WAIT_REPLICAS)$/, 'the Redis store'],
-  [/^BREAKER_REDIS_(ERROR_THRESHOLD|VOLUME_THRESHOLD|RESET_TIMEOUT_MS|RESET_TIMEOUT_MAX_MS)$/, 'the Redis store'],
-  [/^RETRY_DATABASE_(ATTEMPTS|BASE_DELAY_MS|MAX_DELAY_MS)$/, 'such services'],
-]
-
 /**
  * The configuration that `env` asks for. An empty value counts as not set.
  *
@@ -122,13 +134,12 @@ const NOT_AVAILABLE: readonly (readonly [name: RegExp, feature: string])[] = [
  */
 export function readConfig(env: Environment): Config {
   const { read, faults } = readSettings(env)
-  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)
-  const agentUrl = read('AGENT_URL', url('ws:', 'wss:', 'http:', 'https:'), `ws://127.0.0.1:${simulatorPort}/`)
-  const protocol = read('AGENT_PROTOCOL', agentProtocol, /^http/i.test(agentUrl) ? 'openai' : 'messages')
   const retries = {
     websocket: readRetry(read, 'WEBSOCKET', { attempts: 5, baseDelayMs: 1_000, maxDelayMs: 30_000 }),
     api: readRetry(read, 'API', { attempts: 3, baseDelayMs: 500, maxDelayMs: 5_000 }),
+    database: readRetry(read, 'DATABASE', { attempts: 4, baseDelayMs: 2_000, maxDelayMs: 10_000 }),
   }
+  const breakers = { agent: readBreaker(read, 'AI_AGENT', 5), redis: readBreaker(read, 'REDIS', 10) }
   const config: Config = {
     environment: read('NODE_ENV', oneOf('development', 'production', 'test'), 'development'),
     host: read('HOST', text(255), '127.0.0.1'),
@@ -136,23 +147,9 @@ export function readConfig(env: Environment): Config {
     publicOrigin: read('PUBLIC_ORIGIN', origin, undefined),
     trustedProxyHops: read('TRUSTED_PROXY_HOPS', wholeNumber(0, 10), 0),
     dataDir: read('DATA_DIR', text(4_096), './data'),
-    agent: {
-      url: agentUrl,
-      protocol,
-      model: read('AGENT_MODEL', text(200), undefined),
-      apiKey: read('AGENT_API_KEY', text(4_096), undefined),
-      concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
-      firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
-      idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
-      deadlineMs: read('AGENT_DEADLINE_MS', wholeNumber(1_000, 3_600_000), 120_000),
-      breaker: Object.freeze({
-        errorThreshold: read('BREAKER_AI_AGENT_ERROR_THRESHOLD', wholeNumber(1, 100), 50),
-        volumeThreshold: read('BREAKER_AI_AGENT_VOLUME_THRESHOLD', wholeNumber(1, 1_000), 5),
-        resetTimeoutMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MS', wholeNumber(100, 3_600_000), 30_000),
-        resetTimeoutMaxMs: read('BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', wholeNumber(100, 3_600_000), 300_000),
-      }),
-      retry: protocol === 'messages' ? retries.websocket : retries.api,
-    },
+    redis: readRedis(read, breakers.redis),
+    databaseRetry: retries.database,
+    agent: readAgent(read, breakers.agent, retries),
     turnLeaseMs: read('TURN_LEASE_MS', wholeNumber(500, 60_000), 5_000),
     questionExpiresMs: read('QUESTION_EXPIRES_MS', wholeNumber(1_000, 30 * DAY_MS), DAY_MS),
     sessionSecret: read('SESSION_SECRET', secret, undefined),
@@ -161,6 +158,7 @@ export function readConfig(env: Environment): Config {
     serviceName: read('SERVICE_NAME', text(100), 'Ask a question'),
     serviceFile: read('SERVICE_FILE', text(4_096), undefined),
     brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
+    personalInformation: read('PERSONAL_INFORMATION', oneOf('warn', 'block', 'off'), 'warn'),
     answerLinkHosts: Object.freeze(read('ANSWER_LINK_HOSTS', hostNames, ['gov.uk'])),
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     logDir: read('LOG_DIR', text(4_096), undefined),
@@ -170,13 +168,37 @@ export function readConfig(env: Environment): Config {
     }),
     buildCommit: read('BUILD_COMMIT', commit, 'unknown'),
     healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),
+    healthHoldMs: read('HEALTH_HOLD_MS', wholeNumber(0, 600_000), 10_000),
     healthCheckTimeoutMs: read('HEALTH_CHECK_TIMEOUT_MS', wholeNumber(50, 60_000), 2_000),
     drainMs: read('DRAIN_MS', wholeNumber(0, 600_000), 25_000),
     isReadyWhenOffline: read('READY_WHEN_OFFLINE', toggle, false),
   }
-  const all = [...faults(), ...unavailable(env), ...contradictions(config), ...retryFaults(retries)]
+  const together = [...contradictions(config), ...redisFaults(config, env), ...breakerFaults(breakers), ...retryFaults(retries)]
+  const all = [...faults(), ...together]
   if (all.length > 0) throw new ConfigError(all)
-  return Object.freeze({ ...config, agent: Object.freeze(config.agent) })
+  return Object.freeze(config)
+}
+
+function readAgent(
+  read: SettingsReader['read'],
+  breaker: BreakerConfig,
+  retries: Readonly<Record<'websocket' | 'api', RetryConfig>>,
+): Config['agent'] {
+  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)
+  const agentUrl = read('AGENT_URL', url('ws:', 'wss:', 'http:', 'https:'), `ws://127.0.0.1:${simulatorPort}/`)
+  const protocol = read('AGENT_PROTOCOL', agentProtocol, /^http/i.test(agentUrl) ? 'openai' : 'messages')
+  return Object.freeze({
+    url: agentUrl,
+    protocol,
+    model: read('AGENT_MODEL', text(200), undefined),
+    apiKey: read('AGENT_API_KEY', text(4_096), undefined),
+    concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
+    firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
+    idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
+    deadlineMs: read('AGENT_DEADLINE_MS', wholeNumber(1_000, 3_600_000), 120_000),
+    breaker,
+    retry: protocol === 'messages' ? retries.websocket : retries.api,
+  })
 }
 
 const secret: Parser<string> = (given) =>
@@ -194,6 +216,23 @@ const bearerToken: Parser<string> = (given) =>
 const commit: Parser<string> = (given) =>
   /^[0-9a-f]{7,40}$/.test(given) ? { value: given } : { problem: 'must be 7 to 40 hexadecimal digits of a commit' }
 
+/** The parts are read in any case, so that what is wrong with them is told at once. */
+function readRedis(read: SettingsReader['read'], breaker: BreakerConfig): RedisConfig | undefined {
+  const addresses = read('REDIS_URL', redisPlaces, undefined)
+  const prefix = read('REDIS_KEY_PREFIX', keyPrefix, 'chat:')
+  const waitReplicas = read('REDIS_WAIT_REPLICAS', wholeNumber(0, 16), 0)
+  return addresses === undefined ? undefined : Object.freeze({ addresses, keyPrefix: prefix, waitReplicas, breaker })
+}
+
+function readBreaker(read: SettingsReader['read'], name: string, volumeThreshold: number): BreakerConfig {
+  return Object.freeze({
+    errorThreshold: read(`BREAKER_${name}_ERROR_THRESHOLD`, wholeNumber(1, 100), 50),
+    volumeThreshold: read(`BREAKER_${name}_VOLUME_THRESHOLD`, wholeNumber(1, 1_000), volumeThreshold),
+    resetTimeoutMs: read(`BREAKER_${name}_RESET_TIMEOUT_MS`, wholeNumber(100, 3_600_000), 30_000),
+    resetTimeoutMaxMs: read(`BREAKER_${name}_RESET_TIMEOUT_MAX_MS`, wholeNumber(100, 3_600_000), 300_000),
+  })
+}
+
 function readRetry(read: SettingsReader['read'], kind: string, standard: RetryConfig): RetryConfig {
   return Object.freeze({
     attempts: read(`RETRY_${kind}_ATTEMPTS`, wholeNumber(1, 100), standard.attempts),
@@ -208,15 +247,6 @@ const agentProtocol: Parser<AgentProtocol> = (given) =>
   given === 'synthetic-agents'
     ? { problem: 'must not be "synthetic-agents", which is not available in this version: nothing describes that form' }
     : oneOf(...PROTOCOLS)(given)
-
-function unavailable(env: Environment): readonly ConfigFault[] {
-  return Object.keys(env).flatMap((name) => {
-    const feature = NOT_AVAILABLE.find(([pattern]) => pattern.test(name))?.[1]
-    return feature === undefined || (env[name] ?? '') === ''
-      ? []
-      : [{ name, problem: `is not available in this version: it has no ${feature} yet` }]
-  })
-}
 
 /** Settings that are fine one by one and wrong together. */
 function contradictions(config: Config): readonly ConfigFault[] {
@@ -248,11 +278,6 @@ function contradictions(config: Config): readonly ConfigFault[] {
   if (agent.firstTokenTimeoutMs > agent.deadlineMs) {
     faults.push({ name: 'AGENT_FIRST_TOKEN_TIMEOUT_MS', problem: `must not be longer than AGENT_DEADLINE_MS (${agent.deadlineMs})` })
   }
-  const { breaker } = agent
-  if (breaker.resetTimeoutMaxMs < breaker.resetTimeoutMs) {
-    const problem = `must not be shorter than BREAKER_AI_AGENT_RESET_TIMEOUT_MS (${breaker.resetTimeoutMs})`
-    faults.push({ name: 'BREAKER_AI_AGENT_RESET_TIMEOUT_MAX_MS', problem })
-  }
   if (config.healthCheckTimeoutMs > config.healthIntervalMs) {
     faults.push({ name: 'HEALTH_CHECK_TIMEOUT_MS', problem: `must not be longer than HEALTH_INTERVAL_MS (${config.healthIntervalMs})` })
   }
@@ -281,7 +306,25 @@ function agentFaults({ url: place, protocol, model }: Config['agent']): readonly
   return faults
 }
 
-function retryFaults(retries: Readonly<Record<'websocket' | 'api', RetryConfig>>): readonly ConfigFault[] {
+/** What Redis needs, and what means nothing without it. */
+function redisFaults({ redis, sessionSecret }: Config, env: Environment): readonly ConfigFault[] {
+  const isSet = (name: string): boolean => (env[name] ?? '').trim() !== ''
+  if (!isSet('REDIS_URL')) {
+    const ignored = ['REDIS_KEY_PREFIX', 'REDIS_WAIT_REPLICAS'].filter(isSet)
+    return ignored.map((name) => ({ name, problem: 'means nothing without REDIS_URL: the store is a file in DATA_DIR' }))
+  }
+  const problem = 'is required with REDIS_URL: every process must know the cookies that another has signed'
+  return redis !== undefined && sessionSecret === undefined && !isSet('SESSION_SECRET') ? [{ name: 'SESSION_SECRET', problem }] : []
+}
+
+function breakerFaults({ agent, redis }: Readonly<Record<'agent' | 'redis', BreakerConfig>>): readonly ConfigFault[] {
+  return Object.entries({ BREAKER_AI_AGENT: agent, BREAKER_REDIS: redis }).flatMap(([name, { resetTimeoutMs, resetTimeoutMaxMs }]) => {
+    const problem = `must not be shorter than ${name}_RESET_TIMEOUT_MS (${resetTimeoutMs})`
+    return resetTimeoutMaxMs < resetTimeoutMs ? [{ name: `${name}_RESET_TIMEOUT_MAX_MS`, problem }] : []
+  })
+}
+
+function retryFaults(retries: Readonly<Record<'websocket' | 'api' | 'database', RetryConfig>>): readonly ConfigFault[] {
   return Object.entries(retries).flatMap(([kind, { baseDelayMs, maxDelayMs }]) => {
     const name = `RETRY_${kind.toUpperCase()}`
     const problem = `must not be shorter than ${name}_BASE_DELAY_MS (${baseDelayMs})`

@@ -22,10 +22,11 @@ function fail(error: unknown): never {
 }
 
 /** The few lines a person wants to see. */
-function introduce({ url, facts }: Service, publicOrigin: string | undefined): void {
+function introduce({ url, opsUrl, facts }: Service, publicOrigin: string | undefined): void {
   const lines = [
     `${packageJson.name} ${packageJson.version}`,
     `Open     ${publicOrigin ?? url.replace('127.0.0.1', 'localhost')}`,
+    ...(opsUrl === undefined ? [] : [`Metrics  ${opsUrl}/metrics`]),
     `Store    ${facts.store}`,
     `Agent    ${facts.agent}`,
     `Level    ${facts.level}`,

@@ -28,7 +28,7 @@ export interface OperationsParts {
   readonly version: string
   /** Questions that this process has taken on. */
   readonly running: () => number
-  readonly agentBudget: RetryBudget
+  readonly budgets: Readonly<Record<'agent' | 'store', RetryBudget>>
 }
 
 export interface Operations {
@@ -40,20 +40,20 @@ export interface Operations {
 /** Adds the probes to `main`, and the pages for operators to it or to a server of their own. Every other route must be there already. */
 export async function openOperations(main: Server, config: Config, parts: OperationsParts): Promise<Operations> {
   const { clock, events, metrics, log, phase } = parts
-  const { token, port } = config.operations
-  const isElsewhere = port !== undefined
+  const isElsewhere = config.operations.port !== undefined
   const access = operatorsOf(config, { clock, events })
   const options = { phase, isReadyWhenOffline: config.isReadyWhenOffline, operators: isElsewhere ? 'elsewhere' : access } as const
   await main.register({ plugin: healthRoutes, options })
-  const own = isElsewhere ? createServer(serverOptions(createListener(), { host: config.host, port })) : undefined
+  const own = isElsewhere
+    ? createServer(serverOptions(createListener(), { host: config.host, port: config.operations.port ?? 0 }))
+    : undefined
   if (own !== undefined) registerHealthDetails(own, main.plugins['health-routes'].options, access)
   registerMetrics(own ?? main, { metrics: pageOf(metrics), clock, access })
   const meter = createIntegrityMeter({ log, clock, events })
-  events.configLoaded(toldOf(config, { hasToken: token !== undefined, isElsewhere }))
   watchGauges(metrics, {
     ...parts,
     server: main,
-    storeFile: storeFileIn(config.dataDir),
+    storeFile: config.redis === undefined ? storeFileIn(config.dataDir) : undefined,
     meter,
     isDraining: () => phase() === 'draining',
     build: { version: parts.version, commit: config.buildCommit, node: process.version },
@@ -81,16 +81,14 @@ const pageOf = (metrics: Metrics): MetricsPage => ({
 })
 
 /** What of the settings may stand in the log. */
-const toldOf = (
-  config: Config,
-  { hasToken, isElsewhere }: { readonly hasToken: boolean; readonly isElsewhere: boolean },
-): Readonly<Record<string, string | number | boolean>> => ({
+export const toldOf = (config: Config): Readonly<Record<string, string | number | boolean>> => ({
   environment: config.environment,
   log_level: config.logLevel,
   log_files: config.logDir !== undefined,
+  store: config.redis === undefined ? 'sqlite' : 'redis',
   agent_protocol: config.agent.protocol,
   agent_concurrency: config.agent.concurrency,
   drain_ms: config.drainMs,
-  ops_token: hasToken,
-  ops_port: isElsewhere,
+  ops_token: config.operations.token !== undefined,
+  ops_port: config.operations.port !== undefined,
 })

@@ -15,8 +15,12 @@ import { OpenAiAgent } from '../agent/openai-agent.ts'
 import { WebSocketAgent } from '../agent/websocket-agent.ts'
 import { createWsAgentSockets } from '../agent/ws-agent-socket.ts'
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
-import { openSqliteLog, type SqliteLogPorts } from '../conversation-log/sqlite-log.ts'
+import { openRedisLog } from '../conversation-log/redis-log.ts'
+import { openSqliteLog } from '../conversation-log/sqlite-log.ts'
+import type { LogPorts } from '../conversation-log/sync-log.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
+import type { Events } from '../telemetry/events.ts'
+import { realDisk, type LogDisk } from '../telemetry/log-files.ts'
 import type { LineWriter } from '../telemetry/log.ts'
 import type { Config } from './config.ts'
 import { storeFileIn } from './data-folder.ts'
@@ -31,21 +35,22 @@ export interface Ports {
   readonly digest: (text: string) => string
   /** Where log lines go. */
   readonly writeLine: LineWriter
+  /** Where log files are. */
+  readonly logDisk: LogDisk
   /** Which machine or container this is, for the log. */
   readonly hostName: string
   /** Whether the platform's own metrics are collected, which needs timers for as long as the process lives. */
   readonly measuresRuntime: boolean
-  /** Wide enough for a person to read the log as text. */
-  readonly isTerminal: boolean
   /** Opens the store that the settings name. `onFatal` is called once when it can no longer be trusted. */
-  readonly openLog: (config: Config, ports: SqliteLogPorts, onFatal: (cause: unknown) => void) => Promise<ConversationLog>
+  readonly openLog: (config: Config, ports: OpenLogPorts, onFatal: (cause: unknown) => void) => Promise<ConversationLog>
   /** Connects to nothing yet: the agent that the settings name. */
   readonly createAgent: (config: Config, ports: AgentPorts) => Agent
   /** Shows that the live link takes a connection and answers a ping; rejects when it does not. */
   readonly checkLink: (place: LinkPlace, signal: AbortSignal) => Promise<void>
 }
 
-type AgentPorts = Pick<Ports, 'clock' | 'randomBytes'>
+type OpenLogPorts = LogPorts & { readonly chance: Chance; readonly events: Events }
+type AgentPorts = Pick<Ports, 'clock' | 'randomBytes'> & { readonly events: Pick<Events, 'agentStrayed'> }
 
 /** What one timer of the platform can wait for, in milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -59,20 +64,23 @@ export const createPorts = (): Ports => ({
   chance: Math.random,
   randomBytes: (count) => new Uint8Array(randomBytes(count)),
   digest: (text) => createHash('sha256').update(text, 'utf8').digest('hex'),
-  writeLine: createLineWriter(1),
+  writeLine: createLineWriter(fileDescriptorOf(process.stdout)),
+  logDisk: realDisk,
   hostName: os.hostname(),
   measuresRuntime: true,
-  isTerminal: process.stdout.isTTY,
   checkLink,
-  openLog: ({ dataDir }, ports, onFatal) => openSqliteLog({ file: storeFileIn(dataDir), onFatal }, ports),
+  openLog: ({ dataDir, redis }, ports, onFatal) =>
+    redis === undefined
+      ? openSqliteLog({ file: storeFileIn(dataDir), onFatal }, ports)
+      : openRedisLog({ ...redis, onFatal }, { ...ports, network: ports }),
   createAgent,
 })
 
-function createAgent({ agent: { protocol, url, model = '', apiKey } }: Config, { clock, randomBytes: random }: AgentPorts): Agent {
+function createAgent({ agent: { protocol, url, model = '', apiKey } }: Config, { clock, randomBytes: random, events }: AgentPorts): Agent {
   const send = createNodeAgentHttp({ http: httpRequest, https: httpsRequest })
   switch (protocol) {
     case 'messages':
-      return new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket) })
+      return new WebSocketAgent({ url, apiKey, clock, random, open: createWsAgentSockets(WebSocket), onStray: events.agentStrayed })
     case 'openai':
       return new OpenAiAgent({ url, model, apiKey, clock, send })
     case 'ag-ui':
@@ -111,14 +119,19 @@ export const createClock = (): Clock => ({
   },
 })
 
+/** Whoever has looked at the stream has made its pipe one that says when it is full, instead of waiting for a reader for ever. */
+const fileDescriptorOf = ({ fd }: { readonly fd: number }): number => fd
+
 /**
  * Writes lines to a file descriptor before it returns, so that none is lost when the process ends.
  *
- * A pipe that is full is waited for, `STALL_MS_MAX` in all; then the line is given up and the writer throws.
+ * A pipe that is full is waited for, `STALL_MS_MAX` in all; then the line is given up and the writer throws. After that nothing is
+ * waited for until a line has gone through again, so that a reader that has stalled does not stop the process with every line.
  */
 export function createLineWriter(fd: number): LineWriter {
   const sleeper = new Int32Array(new SharedArrayBuffer(4))
   let isCutOff = false
+  let patienceMs = STALL_MS_MAX
   return (line) => {
     // A line given up in its middle must not swallow the next one.
     let bytes = Buffer.from(isCutOff ? `\n${line}` : line)
@@ -130,7 +143,8 @@ export function createLineWriter(fd: number): LineWriter {
         isCutOff = bytes.length > 0
       } catch (error) {
         const isFull = error instanceof Error && 'code' in error && error.code === 'EAGAIN'
-        if (!isFull || waitedMs >= STALL_MS_MAX) {
+        if (!isFull || waitedMs >= patienceMs) {
+          patienceMs = 0
           isCutOff ||= bytes.length < whole
           throw error
         }
@@ -138,5 +152,6 @@ export function createLineWriter(fd: number): LineWriter {
         waitedMs += STALL_STEP_MS
       }
     }
+    patienceMs = STALL_MS_MAX
   }
 }

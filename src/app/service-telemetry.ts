@@ -3,6 +3,7 @@ import { createEventsLog } from '../telemetry/events-log.ts'
 import { createEventsMetrics } from '../telemetry/events-metrics.ts'
 import { createEvents, type Events } from '../telemetry/events.ts'
 import { createIdHash } from '../telemetry/id-hash.ts'
+import { createLogFiles, type WriteLogFiles } from '../telemetry/log-files.ts'
 import { createLog } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createTurnTrace, type TurnTrace } from '../telemetry/turn-trace.ts'
@@ -18,7 +19,10 @@ export interface Telemetry {
 /** `secret` hides ids in the log and names the traces of questions. */
 export function createTelemetry(config: Config, ports: Ports, { secret, version }: Identity): Telemetry {
   const { clock, hostName } = ports
-  const metrics = createMetrics({ store: 'sqlite', withRuntime: ports.measuresRuntime })
+  const store = config.redis === undefined ? 'sqlite' : 'redis'
+  const metrics = createMetrics({ store, withRuntime: ports.measuresRuntime })
+  // Told by the log that it is about, once there is one.
+  const told: { logFilesFailed: (cause: unknown) => void } = { logFilesFailed: () => undefined }
   const log = createLog({
     level: config.logLevel,
     form: config.environment === 'development' ? 'console' : 'json',
@@ -28,12 +32,26 @@ export function createTelemetry(config: Config, ports: Ports, { secret, version 
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
     write: ports.writeLine,
+    writeFiles: openLogFiles(config, ports, metrics, (cause) => told.logFilesFailed(cause)),
     dropped: (reason) => metrics.count('chat_log_dropped_total', { reason }),
   })
   const traceOf = createTurnTrace(secret)
   const names = { hash: createIdHash(secret, () => clock.now()), traceOf }
-  const events = createEvents(createEventsLog(log, names), createEventsMetrics(metrics, 'sqlite'))
+  const events = createEvents(createEventsLog(log, names), createEventsMetrics(metrics, store))
+  // Later, because what failed is in the middle of writing a line.
+  told.logFilesFailed = (cause) => void clock.schedule(0, () => events.logFilesFailed(cause))
   return { events, metrics, traceOf }
+}
+
+function openLogFiles(
+  { logDir }: Config,
+  { clock, logDisk: disk }: Ports,
+  metrics: Metrics,
+  failed: (cause: unknown) => void,
+): WriteLogFiles | undefined {
+  if (logDir === undefined) return undefined
+  const dropped = (reason: 'file' | 'quota'): void => metrics.count('chat_log_dropped_total', { reason })
+  return createLogFiles({ folder: logDir, now: () => clock.now(), monotonic: () => clock.monotonic(), disk, dropped, failed })
 }
 
 interface Identity {

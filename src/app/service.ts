@@ -17,7 +17,7 @@ import type { HealthOptions } from '../operations/health.ts'
 import { resilience } from '../plugins/resilience.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
-import type { ServiceLevel } from '../service-level/service-level.ts'
+import { hysteresisOf, type ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import type { Events } from '../telemetry/events.ts'
@@ -28,10 +28,11 @@ import type { FallbackText } from '../turns/turn-state.ts'
 import type { Config } from './config.ts'
 import { tellDependencies } from './dependencies.ts'
 import { agentPresence, createAgentBudget, guardAgent } from './guarded-agent.ts'
+import { guardStore, storeBackoff } from './guarded-store.ts'
 import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
-import { openOperations } from './operations.ts'
+import { openOperations, toldOf } from './operations.ts'
 import { createTelemetry } from './service-telemetry.ts'
 import { StartError, systemCode } from './start-error.ts'
 
@@ -69,7 +70,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const state: { phase: Phase } = { phase: 'starting' }
   const broken = Promise.withResolvers<unknown>()
 
-  prepareDataFolder(config.dataDir)
+  // With Redis everything that must last is there: the process needs no disk.
+  if (config.redis === undefined) prepareDataFolder(config.dataDir)
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const guidance = await loadGuidance(config.guidanceDir)
   const pages = { assets: loadAssets(), helpPages: guidance.pages }
@@ -83,39 +85,43 @@ export async function startService(config: Config, ports: Ports, version: string
   opened.defer(async () => own.server?.stop({ timeout: 0 }))
   const profile = opened.use(await openProfile(config, ports, said))
   const events = withPokes(said, health)
-  const log = opened.use(await ports.openLog(config, { clock, random: ports.randomBytes, events }, broken.resolve))
+  const openLogPorts = { clock, random: ports.randomBytes, chance: ports.chance, events }
+  const log = opened.use(await ports.openLog(config, openLogPorts, broken.resolve))
+  const guards = { ...ports, resilience: server.resilience, events }
+  const store = guardStore(log, config, guards)
+  opened.use(store.forPeople)
+  opened.use(store.inBackground)
   const budget = createAgentBudget(clock)
-  const agent = opened.use(
-    guardAgent(ports.createAgent(config, ports), config.agent, { ...ports, resilience: server.resilience, events, budget }),
-  )
+  const agent = opened.use(guardAgent(ports.createAgent(config, { ...ports, events }), config.agent, { ...guards, budget }))
   const presence = (): AgentPresence => agentPresence(server.resilience)
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
-  const parts = { log, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
+  const parts = { log: store.inBackground, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
   const isAway = (): boolean => awayReason(presence()) !== undefined
-  await registerGateway(server, config, { ports, log, events, secret, pages, service: () => profile.current, isAway })
+  await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, isAway })
   const operations = await openOperations(server, config, {
     clock,
     events,
     metrics,
-    log,
+    log: store.inBackground,
     phase: () => state.phase,
     version,
     running: () => runner.running,
-    agentBudget: budget,
+    budgets: { agent: budget, store: store.budget },
   })
   own.server = operations.own
   opened.use(operations.meter)
   registerChecks(health, { log, agent, link: (signal) => ports.checkLink(placeOf(server, config), signal) })
   // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
-  const opsUrl = own.server === undefined ? undefined : await listen(own.server, { host: config.host, port: config.operations.port ?? 0 })
-  const url = await listen(server, config)
+  const opsUrl = own.server === undefined ? undefined : await listen(own.server, config.host, ['OPS_PORT', config.operations.port])
+  const url = await listen(server, config.host, ['PORT', config.port])
   runner.run()
   operations.meter.start()
   state.phase = 'running'
 
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
+  events.configLoaded(toldOf(config))
   events.serviceStarted({ url, ...facts, version })
   const stop = stopOnce({ clock, events, runner, resources: opened.move(), limitMs: config.drainMs, state })
   return { url, opsUrl, facts, events, broken: broken.promise, stop, [Symbol.asyncDispose]: stop }
@@ -165,6 +171,7 @@ async function createResilientServer(config: Config, { clock, randomBytes }: Por
         intervalMs: config.healthIntervalMs,
         failingIntervalMs: Math.min(config.healthIntervalMs, AWAY_INTERVAL_MS),
         timeoutMs: config.healthCheckTimeoutMs,
+        hysteresis: hysteresisOf(config.healthHoldMs),
       },
       // The gateway does: it has pages for people, too.
       answersFailureOf: () => false,
@@ -220,6 +227,7 @@ function runnerOptions(
     idleTimeoutMs: config.agent.idleTimeoutMs,
     deadlineMs: config.agent.deadlineMs,
     questionExpiresMs: config.questionExpiresMs,
+    storeBackoff: storeBackoff(config),
     concurrency: config.agent.concurrency,
   }
   const owner = Buffer.from(randomBytes(8)).toString('hex')
@@ -245,6 +253,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
     brand: config.brand,
     isProduction: config.environment === 'production',
     sessionTtlMs: config.sessionTtlMs,
+    personalInformation: config.personalInformation,
     trustedLinkHosts: config.answerLinkHosts,
     trustedProxyHops: config.trustedProxyHops,
   }
@@ -271,16 +280,18 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
 }
 
 /** Where the server listens then. */
-async function listen(server: Server, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
+async function listen(server: Server, host: string, [setting, port]: readonly ['PORT' | 'OPS_PORT', number | undefined]): Promise<string> {
   try {
     await server.start()
   } catch (cause) {
     if (cause instanceof ChatServiceError) throw cause
     const code = systemCode(cause)
     if (code === 'EADDRINUSE') {
-      throw new StartError(`Port ${port} on ${host} is in use. Stop what uses it, or choose another with PORT=…`, { cause })
+      throw new StartError(`Port ${port} on ${host} is in use. Stop what uses it, or choose another with ${setting}=…`, { cause })
     }
-    throw new StartError(`The server cannot listen on ${host} port ${port} (${code ?? 'unknown error'}). Check HOST and PORT.`, { cause })
+    throw new StartError(`The server cannot listen on ${host} port ${port} (${code ?? 'unknown error'}). Check HOST and ${setting}.`, {
+      cause,
+    })
   }
   return server.info.uri
 }

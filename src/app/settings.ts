@@ -79,6 +79,55 @@ export const url =
     return parsed.username === '' && parsed.password === '' ? { value: given } : problem
   }
 
+/** Where a Redis server is, and who we are there. */
+interface RedisPlace {
+  readonly host: string
+  readonly port: number
+  readonly isTls: boolean
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly database: number
+}
+
+const REDIS_PORT = 6379
+const REDIS_SERVERS_MAX = 32
+
+/** One Redis server, or several nodes of one Cluster with commas between them: all by one scheme, user and password. */
+export const redisPlaces: Parser<readonly RedisPlace[]> = (given) => {
+  const places = given.split(',').map((each) => redisPlace(each.trim()))
+  const [first] = places
+  const known = places.filter((place) => place !== undefined)
+  const form =
+    'must be redis://[user:password@]host[:port][/database] or rediss://…, or several without a database and with commas between them'
+  if (first === undefined || known.length < places.length || known.length > REDIS_SERVERS_MAX) return { problem: form }
+  if (known.length > 1 && known.some(({ database }) => database !== 0)) return { problem: form }
+  const isOne = known.every(
+    ({ isTls, username, password }) => isTls === first.isTls && username === first.username && password === first.password,
+  )
+  return isOne ? { value: known } : { problem: 'must name nodes of one Cluster by one scheme, with the same user and password' }
+}
+
+function redisPlace(given: string): RedisPlace | undefined {
+  if (!/^rediss?:\/\//i.test(given) || !URL.canParse(given)) return undefined
+  const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(given)
+  const database = /^\/?(\d{0,5})$/.exec(pathname)?.[1]
+  if (hostname === '' || database === undefined || search !== '' || hash !== '') return undefined
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? REDIS_PORT : Number(port),
+    isTls: protocol === 'rediss:',
+    username: username === '' ? undefined : decodeURIComponent(username),
+    password: password === '' ? undefined : decodeURIComponent(password),
+    database: Number(database),
+  }
+}
+
+/** What stands before every key: braces would choose the slot of a Cluster. */
+export const keyPrefix: Parser<string> = (given) =>
+  /^[\x21-\x7a|~]{1,64}$/.test(given)
+    ? { value: given }
+    : { problem: 'must be at most 64 printable ASCII characters without spaces and braces' }
+
 const HOST_NAMES_MAX = 50
 
 /** Names of hosts, with commas between them. */

@@ -5,6 +5,7 @@ import {
   ask,
   deviceOf,
   entryAt,
+  framesIn,
   headAt,
   kindsOf,
   open,
@@ -92,4 +93,13 @@ describe('what counted for an earlier device of the page', () => {
     ])
     expect(play.client.forks).toBe(1)
   })
+})
+
+test('[K10] after being asked to wait, a fork on the same link brings no more out at once', () => {
+  const play = open()
+    .on(ask(1))
+    .hears(rejected(1, 'rate', { retryAfterMs: 1_000 }))
+    .on(...[2, 3, 4, 5].map(ask))
+    .hears(welcome('fork'), snapshotAt(0))
+  expect(sentIn(framesIn(play.pass(1_200)))).toEqual([[1, 1]])
 })

@@ -82,7 +82,8 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     moveAt: link.status === 'open' ? link.moveAt : undefined,
     behindAt: undefined,
     maxInFlight,
-    window: maxInFlight,
+    // Another log on the same link changes nothing about how much this server can take.
+    window: link.status === 'open' ? Math.min(link.window, maxInFlight) : maxInFlight,
   }
   const { durability, level, reconnect, settled, logId } = frame
   const welcomed: ClientLink = {

@@ -11,6 +11,8 @@ export interface Doorbells {
   readonly onAppend: (session: SessionId, bell: () => void) => () => void
   readonly onWork: (bell: () => void) => () => void
   readonly ring: (rings: Rings) => void
+  /** Rings for everybody: something may have happened that nobody was told of. */
+  readonly ringAll: () => void
 }
 
 /** Bells without listeners. The same function may listen twice; each listening ends by its own returned function. */
@@ -38,6 +40,9 @@ export function createDoorbells(): Doorbells {
       // A copy: a bell may end its own listening or start another's.
       const ringing = [...(rings.session === undefined ? [] : (appended.get(rings.session) ?? [])), ...(rings.work ? work : [])]
       for (const { bell } of ringing) bell()
+    },
+    ringAll: () => {
+      for (const { bell } of [...appended.values(), work].flatMap((listeners) => [...listeners])) bell()
     },
   }
 }

@@ -50,3 +50,28 @@ export function audit(before: Ledger, open: OpenQuestions, now: number): { reado
   const ledger = found === 0 ? before : { ...before, lost: before.lost + found, lostAt: now }
   return { ledger, tally: { ...ledger, ...open, found } }
 }
+
+/** The tallies of several partitions as one. */
+export function sumOf(tallies: readonly QuestionTally[]): QuestionTally {
+  const sum = (count: (tally: QuestionTally) => number): number => tallies.reduce((total, tally) => total + count(tally), 0)
+  const known = (time: (tally: QuestionTally) => number | undefined): readonly number[] => tallies.flatMap((tally) => time(tally) ?? [])
+  const [oldest, lostAt] = [known(({ oldestUnstartedAt }) => oldestUnstartedAt), known((tally) => tally.lostAt)]
+  return {
+    accepted: sum(({ accepted }) => accepted),
+    ended: {
+      answered: sum(({ ended }) => ended.answered),
+      stopped: sum(({ ended }) => ended.stopped),
+      failed: sum(({ ended }) => ended.failed),
+      interrupted: sum(({ ended }) => ended.interrupted),
+      expired: sum(({ ended }) => ended.expired),
+      cancelled: sum(({ ended }) => ended.cancelled),
+    },
+    waiting: sum(({ waiting }) => waiting),
+    unstarted: sum(({ unstarted }) => unstarted),
+    oldestUnstartedAt: oldest.length === 0 ? undefined : Math.min(...oldest),
+    sessions: sum(({ sessions }) => sessions),
+    lost: sum(({ lost }) => lost),
+    lostAt: lostAt.length === 0 ? undefined : Math.max(...lostAt),
+    found: sum(({ found }) => found),
+  }
+}

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { mintDeviceId, mintEntryId, mintMessageId, mintTurnId } from '../conversation/ids.ts'
 import { OPEN_TURNS_MAX, SESSION_ENTRIES_MAX } from '../conversation/limits.ts'
 import type { NewQuestion } from './conversation-log.ts'
-import { decideAsk, linkEntries, type AskFacts, type MessageEntry } from './log-decisions.ts'
+import { decideAsk, decideClaim, linkEntries, openTurn, type AskFacts, type MessageEntry } from './log-decisions.ts'
 import { randomBytes } from './world.contract.ts'
 
 const random = randomBytes(5)
@@ -54,4 +54,17 @@ test('[L10] what was accepted once is never refused later, whatever else is wron
 
 test('[L8][L10] a gap is named before an overload, so that a device always learns its next number', () => {
   expect(decideAsk({ ...facts, openTurns: OPEN_TURNS_MAX }, { ...question, number: 6 }, turnId)).toEqual({ type: 'order', expected: 4 })
+})
+
+test.each([
+  [10_001, true],
+  [10_000, false],
+  [5_000, false],
+  [1, false],
+  [0, true],
+  [-1, true],
+])('[L17] that a lease ends in %i ms, when a new one takes 5 seconds, lets another owner in: %s', (leftMs, isFree) => {
+  const turn = { ...openTurn(earlier), fence: 3, lease: { owner: 'dead', until: 100_000 + leftMs } }
+  const claimed = decideClaim(turn, 7, { owner: 'alive', now: 100_000, leaseMs: 5_000 })
+  expect(claimed).toEqual(isFree ? { ...turn, fence: 8, lease: { owner: 'alive', until: 105_000 } } : undefined)
 })

@@ -135,23 +135,25 @@ const SHA256_OF_NOTHING = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4959
 export function decideStop(turn: OpenTurn | 'ended' | undefined, now: number): StopDecision {
   if (turn === undefined) return { type: 'gone' }
   if (turn === 'ended' || turn.isStopping) return { type: 'already' }
-  const { turnId, attempt, parts, chars, askedAt } = turn
+  const { turnId, chars, askedAt } = turn
   const wish: EntryBody = { kind: 'stop-requested', turnId }
   if (isHeld(turn, now) || chars > 0) {
     return { type: 'append', bodies: [wish], turn: { ...turn, isStopping: true }, result: { type: 'requested' } }
   }
-  const end: EntryBody = {
-    kind: 'turn-ended',
-    turnId,
-    attempt,
-    outcome: 'stopped',
-    reason: 'asked-to-stop',
-    parts,
-    chars,
-    sha256: SHA256_OF_NOTHING,
-  }
-  return { type: 'append', bodies: [wish, end], turn: undefined, result: { type: 'stopped', askedAt } }
+  return { type: 'append', bodies: [wish, stoppedUnseen(turn)], turn: undefined, result: { type: 'stopped', askedAt } }
 }
+
+/** The end of a turn that is stopped and has shown nothing. */
+export const stoppedUnseen = ({ turnId, attempt }: Pick<OpenTurn, 'turnId' | 'attempt'>): EntryBody => ({
+  kind: 'turn-ended',
+  turnId,
+  attempt,
+  outcome: 'stopped',
+  reason: 'asked-to-stop',
+  parts: 0,
+  chars: 0,
+  sha256: SHA256_OF_NOTHING,
+})
 
 /** `undefined` when the cursor is not on this log, otherwise the `seq` after which to read. `idAt` is the log's id at the cursor's `seq`. */
 export function decideRead(logId: LogId, after: Cursor | undefined, idAt: EntryId | undefined): number | undefined {
@@ -176,11 +178,18 @@ export interface LeaseTerms {
 }
 
 /** Whether somebody holds the turn now. */
-export const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
+const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
+
+/** A lease that ends later than this many new ones would was given by a clock that has gone back since; how long it really lasts, nobody knows. */
+export const LEASES_AHEAD_MAX = 2
+
+/** Whether somebody else may claim the turn. */
+export const isClaimable = (turn: OpenTurn, { now, leaseMs }: Omit<LeaseTerms, 'owner'>): boolean =>
+  !isHeld(turn, now) || (turn.lease !== undefined && turn.lease.until > now + LEASES_AHEAD_MAX * leaseMs)
 
 /** The claimed turn under a fence newer than any of its session, or `undefined` while somebody holds it. */
 export function decideClaim(turn: OpenTurn, lastFence: number, terms: LeaseTerms): OpenTurn | undefined {
-  if (isHeld(turn, terms.now)) return undefined
+  if (!isClaimable(turn, terms)) return undefined
   return { ...turn, fence: lastFence + 1, lease: { owner: terms.owner, until: terms.now + terms.leaseMs } }
 }
 

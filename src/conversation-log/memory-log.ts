@@ -41,7 +41,7 @@ import {
   decideRenew,
   decideStop,
   decideWrite,
-  isHeld,
+  isClaimable,
   type LeaseTerms,
   type OpenTurn,
 } from './log-decisions.ts'
@@ -269,7 +269,7 @@ export class MemoryStore implements SyncLog {
       const record = this.#live(id)
       return record === undefined ? [] : from(record).map((each) => ({ id, ...each }))
     })
-    const free = placed.filter(({ turn }) => !isHeld(turn, now)).toSorted((a, b) => a.place - b.place)
+    const free = placed.filter(({ turn }) => isClaimable(turn, { ...terms, now })).toSorted((a, b) => a.place - b.place)
     return free.slice(0, countOf(limit)).flatMap(({ id, turn: before }) => {
       // Looked up again: each claim moves its session's fence on.
       const record = this.#live(id)
@@ -311,7 +311,7 @@ export function createMemoryLog(ports: LogPorts): ConversationLog {
   const doorbells = createDoorbells()
   let isClosed = false
   return portOf({
-    profile: { store: 'memory', durability: 'memory', description: 'memory, gone when the process ends' },
+    profile: () => ({ store: 'memory', durability: 'memory', description: 'memory, gone when the process ends' }),
     doorbells,
     // Async, so that a throw becomes a rejection as it does in every other adapter.
     submit: async (command) => {

@@ -1,10 +1,11 @@
 /** Rows as SQLite returns them into the log's own types. What does not fit is a damaged store, never passed on. */
 import type { SQLOutputValue } from 'node:sqlite'
-import type { Entry, EntryBody } from '../conversation/entry.ts'
+import type { Entry } from '../conversation/entry.ts'
 import { isEntryId, isLogId, isMessageId, isSessionId, isTurnId, isVisitorId, type EntryId } from '../conversation/ids.ts'
 import type { Session } from './conversation-log.ts'
 import type { OpenTurn } from './log-decisions.ts'
 import { LogError } from './log-error.ts'
+import { bodyOf } from './stored-entry.ts'
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
 
@@ -52,25 +53,9 @@ export const turnIn = (row: Row): OpenTurn => ({
   lease: row['owner'] === null ? undefined : { owner: textIn(row, 'owner'), until: numberIn(row, 'lease_until') },
 })
 
-/** A body as text. `null` stands for `undefined`, which JSON would leave out. */
-export const bodyText = (body: EntryBody): string => JSON.stringify(body, (_key, value: unknown) => (value === undefined ? null : value))
-
 /** The entry in a row; `prev` is the id of the one before it. */
 export function entryIn(row: Row, prev: EntryId | undefined): Entry {
-  return { seq: numberIn(row, 'seq'), id: entryIdIn(row), prev, at: numberIn(row, 'at'), ...bodyIn(row) }
-}
-
-function bodyIn(row: Row): EntryBody {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(textIn(row, 'body'))
-  } catch (cause) {
-    throw new LogError('corrupt', 'an entry in the store is not JSON', { cause })
-  }
-  if (typeof parsed !== 'object' || parsed === null || !('kind' in parsed)) throw damaged('body')
-  const fields = Object.entries(parsed).map(([key, value]): [string, unknown] => [key, value === null ? undefined : value])
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by `bodyText` from an EntryBody, and SQLite checks its own pages
-  return Object.fromEntries(fields) as unknown as EntryBody
+  return { seq: numberIn(row, 'seq'), id: entryIdIn(row), prev, at: numberIn(row, 'at'), ...bodyOf(textIn(row, 'body')) }
 }
 
 const damaged = (column: string): LogError => new LogError('corrupt', `the store holds something else than a ${column}`)

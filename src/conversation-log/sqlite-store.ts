@@ -53,7 +53,8 @@ import {
 } from './log-decisions.ts'
 import { LogError } from './log-error.ts'
 import { SqliteLedger } from './sqlite-ledger.ts'
-import { bodyText, entryIdIn, entryIn, numberIn, sessionIn, turnIn, type Row } from './sqlite-rows.ts'
+import { entryIdIn, entryIn, numberIn, sessionIn, turnIn, type Row } from './sqlite-rows.ts'
+import { bodyText } from './stored-entry.ts'
 import type { SyncLog, SyncPorts } from './sync-log.ts'
 
 /** A session with the key that its rows are under. */

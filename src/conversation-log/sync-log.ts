@@ -30,6 +30,11 @@ export type CommandName = keyof Commands
 /** Each command of `ConversationLog`, answered at once. Every method either does all it says or throws and has done nothing. */
 export type SyncLog = { readonly [Name in CommandName]: (...args: Parameters<Commands[Name]>) => Awaited<ReturnType<Commands[Name]>> }
 
+/** The same for a store that answers later. */
+export type AsyncLog = {
+  readonly [Name in CommandName]: (...args: Parameters<Commands[Name]>) => Promise<Awaited<ReturnType<Commands[Name]>>>
+}
+
 /** A command as data. */
 export type LogCommand = { readonly [Name in CommandName]: { readonly name: Name; readonly args: Parameters<SyncLog[Name]> } }[CommandName]
 export type ResultOf<Name extends CommandName> = ReturnType<SyncLog[Name]>
@@ -42,9 +47,11 @@ export const isRead = (command: LogCommand): boolean => READS.has(command.name)
 const SILENT: Rings = { session: undefined, work: false }
 
 /** Runs one command. */
-export function runCommand(log: SyncLog, command: LogCommand): ResultOf<CommandName> {
+export function runCommand(log: SyncLog, command: LogCommand): ResultOf<CommandName>
+export function runCommand(log: AsyncLog, command: LogCommand): Promise<ResultOf<CommandName>>
+export function runCommand(log: SyncLog | AsyncLog, command: LogCommand): ResultOf<CommandName> | Promise<ResultOf<CommandName>> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a command pairs its name with that method's own arguments
-  const method = log[command.name] as (this: SyncLog, ...args: LogCommand['args']) => ResultOf<CommandName>
+  const method = log[command.name] as (this: typeof log, ...args: LogCommand['args']) => ResultOf<CommandName>
   return method.apply(log, command.args)
 }
 
@@ -53,7 +60,7 @@ export type Submit = (command: LogCommand) => Promise<ResultOf<CommandName>>
 
 /** The port on top of `submit`. */
 export function portOf(options: {
-  readonly profile: StoreProfile
+  readonly profile: () => StoreProfile
   readonly submit: Submit
   readonly doorbells: Doorbells
   readonly close: () => Promise<void>
@@ -69,7 +76,9 @@ export function portOf(options: {
       return (await submit(command)) as ResultOf<Name>
     }
   return {
-    profile,
+    get profile() {
+      return profile()
+    },
     ...(backlog === undefined ? {} : { backlog }),
     createSession: call('createSession'),
     findSession: call('findSession'),

@@ -93,6 +93,10 @@ export const LINKS_PER_ADDRESS_MAX = 50
 export const LINKS_MAX = 10_000
 /** Sessions one address may create in a minute. */
 export const SESSIONS_PER_MINUTE_MAX = 30
+/** Reports of a browser that one address may send in a minute, the bytes of one, and how many it may hold. */
+export const CSP_REPORTS_PER_MINUTE_MAX = 10
+export const CSP_REPORT_BYTES_MAX = 8 * 1024
+export const CSP_REPORTS_IN_ONE_MAX = 10
 /** Addresses or sessions whose rates are remembered at once; beyond, the one seen longest ago starts afresh. */
 export const ADMISSION_KEYS_MAX = 50_000
 /** An HTTP request body, in bytes. */
@@ -160,6 +164,25 @@ export const STORE_BATCH_MAX = 64
 export const STORE_QUEUE_MAX = 10_000
 /** A transaction that takes longer is a stalled disk: who waits is told `unavailable`, outcome unknown. */
 export const STORE_STALL_MAX_MS = 5_000
+/** Sessions with open turns that one partition of the store counts in one step (`tally`). */
+export const TALLY_SESSIONS_MAX = 10_000
+
+/** Redis: a connection that is not made and greeted by then has failed; the next try follows after a jittered, doubling wait. */
+export const REDIS_CONNECT_MAX_MS = 2_000
+export const REDIS_RECONNECT_BASE_MS = 100
+export const REDIS_RECONNECT_CAP_MS = 2_000
+/** A server that has answered nothing for this long is not there: everything it was told is of unknown outcome. */
+export const REDIS_REPLY_MAX_MS = 2_000
+/** A connection without traffic is asked for a sign of life after this long. */
+export const REDIS_SILENCE_MAX_MS = 5_000
+/** Claims of one process that had a write of unknown outcome, and sessions that it has put into their visitor's list. */
+export const REDIS_CLAIMS_REMEMBERED_MAX = 10_000
+export const REDIS_SESSIONS_NAMED_MAX = 50_000
+/** Redis with replicas: how often what is new is looked at whether it is settled, and how long one look waits for the replicas … */
+export const REDIS_SETTLE_INTERVAL_MS = 200
+export const REDIS_SETTLE_WAIT_MS = 500
+/** … and how long a step waits to be settled for whoever has no device that could repeat it. */
+export const REDIS_SETTLED_SOON_MS = 1_000
 
 /** Guidance: pages of one folder, and one page's Markdown in UTF-16 units, which is what can be rendered. */
 export const GUIDANCE_PAGES_MAX = 500

@@ -10,6 +10,8 @@ test.each([
   ['', 'empty'],
   [' \n\t\u00A0 ', 'empty'],
   ['\u0007\u0008', 'empty'],
+  ['\u{E0041}\u{E0042}', 'empty'],
+  ['\u200B \u202E\uFEFF\u2060', 'empty'],
   ['x'.repeat(QUESTION_GRAPHEMES_MAX + 1), 'too-long'],
   [family.repeat(700), 'too-large'],
   ['x'.repeat(1_000_000), 'too-large'],

@@ -10,6 +10,8 @@ export type QuestionCheck = { readonly ok: true; readonly text: string } | { rea
 // Invisible to the person who pasted them, so they are removed rather than reported: C0 and C1 controls but tab and line feed.
 // oxlint-disable-next-line no-control-regex -- they are what it is about
 const CONTROLS = /[\u0001-\u0008\u000B-\u001F\u007F-\u009F]/g
+/** Space, joiners, tags and the like alone are nothing that anybody could have asked. */
+const VISIBLE = /[^\p{Z}\p{Cc}\p{Cf}]/u
 const LINE_ENDS = /\r\n?/g
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
@@ -45,7 +47,7 @@ export function checkQuestion(typed: string): QuestionCheck {
   if (typed.length > QUESTION_BYTES_MAX * 2) return { ok: false, problem: 'too-large' }
   if (!typed.isWellFormed() || typed.includes('\u0000')) return { ok: false, problem: 'not-text' }
   const text = normaliseQuestion(typed)
-  if (text === '') return { ok: false, problem: 'empty' }
+  if (!VISIBLE.test(text)) return { ok: false, problem: 'empty' }
   if (utf8Bytes(text) > QUESTION_BYTES_MAX) return { ok: false, problem: 'too-large' }
   if (countGraphemes(text) > QUESTION_GRAPHEMES_MAX) return { ok: false, problem: 'too-long' }
   return { ok: true, text }

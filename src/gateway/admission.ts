@@ -6,6 +6,7 @@
  */
 import {
   ADMISSION_KEYS_MAX,
+  CSP_REPORTS_PER_MINUTE_MAX,
   LINKS_MAX,
   LINKS_PER_ADDRESS_MAX,
   LINKS_PER_SESSION_MAX,
@@ -24,6 +25,8 @@ export interface Admission {
   createSession(address: string): Verdict
   /** Whether this session may ask one more question now. */
   ask(session: SessionId): Verdict
+  /** Whether this address may report one more time now. */
+  report(address: string): Verdict
   /** A place for one more live link of this address: `rate` when the address has its share, `capacity` when the process is full. */
   openLink(address: string): Place
   /** A place for one more live link of this session. */
@@ -33,12 +36,14 @@ export interface Admission {
 export function createAdmission(clock: Pick<Clock, 'monotonic'>): Admission {
   const sessions = createTokenBuckets({ perMinute: SESSIONS_PER_MINUTE_MAX, keysMax: ADMISSION_KEYS_MAX, clock })
   const questions = createTokenBuckets({ perMinute: QUESTIONS_PER_MINUTE_MAX, keysMax: ADMISSION_KEYS_MAX, clock })
+  const reports = createTokenBuckets({ perMinute: CSP_REPORTS_PER_MINUTE_MAX, keysMax: ADMISSION_KEYS_MAX, clock })
   const linksOfAddress = createCounters(LINKS_PER_ADDRESS_MAX)
   const linksOfSession = createCounters(LINKS_PER_SESSION_MAX)
   const links = createCounters(LINKS_MAX)
   return {
     createSession: (address) => sessions.take(address),
     ask: (session) => questions.take(session),
+    report: (address) => reports.take(address),
     openLink(address) {
       const mine = linksOfAddress.hold(address)
       if (mine === undefined) return { ok: false, reason: 'rate' }

@@ -30,7 +30,7 @@ export const createErrorPage =
       lines: view.lines,
       kept: hasKept ? { ...(view.resend ?? sameForm(request)), text: page.keptText, messageId: keptMessageId(request) } : undefined,
       // A wrong address is nothing to report.
-      reference: page.status === 404 ? undefined : fill(words.reference, { reference: page.reference }),
+      reference: isNoPage(page) ? undefined : fill(words.reference, { reference: page.reference }),
       links: links(request),
     })
   }
@@ -62,8 +62,11 @@ function viewOf(shell: PageShell, request: Request, page: ErrorPage): ErrorView 
   }
 }
 
+/** For people an address that takes forms only is no page either. */
+const isNoPage = ({ status }: ErrorPage): boolean => status === 404 || status === 405
+
 function byStatus(page: ErrorPage, isKept: boolean): ErrorView {
-  if (page.status === 404) return { title: words.notFoundTitle, lines: words.notFound, resend: undefined }
+  if (isNoPage(page)) return { title: words.notFoundTitle, lines: words.notFound, resend: undefined }
   if (page.status < 500) return { title: page.title, lines: [page.message], resend: undefined }
   return { title: words.problemTitle, lines: [words.problem, words.problemKept, ...(isKept ? [words.unknown] : [])], resend: undefined }
 }

@@ -7,6 +7,7 @@ import { createRecordedEvents } from '../testing/recorded-events.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import { createTestGateway, type TestGateway } from '../testing/test-gateway.ts'
+import { createPages } from '../testing/test-pages.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { registerRequestTraces } from './request-trace.ts'
 
@@ -122,6 +123,21 @@ describe('addresses and methods', () => {
     await using gateway = await createTestGateway()
     const { statusCode, headers } = await gateway.visitor().request('GET', url)
     expect([statusCode, headers['content-type'], headers['location']]).toEqual([404, 'text/html; charset=utf-8', undefined])
+  })
+  test.each([
+    ['PUT', '/', 'GET, HEAD'],
+    ['DELETE', '/conversations', 'GET, HEAD, POST'],
+    ['GET', '/conversations/a/stop', 'POST'],
+  ])('[E3] %s %s is a page that says there is none, and a 405', async (method, url, allow) => {
+    await using gateway = await createPages()
+    const { statusCode, headers, payload } = await gateway.visitor().request(method, url, { headers: { origin: 'http://chat.test' } })
+    expect([statusCode, headers['allow'], payload.includes('Page not found')]).toEqual([405, allow, true])
+  })
+  test('[E3] an address that cannot be read takes no method', async () => {
+    await using gateway = await createPages()
+    const origin = { origin: 'http://chat.test' }
+    const { statusCode } = await gateway.visitor().request('DELETE', '/conversations/%E0%A4%A/messages', { headers: origin })
+    expect(statusCode).toBe(404)
   })
   test.each(['/api/%E0%A4%A', '/api/v1/sessions/%'])('[E1] %s is no address at all: 400', async (url) => {
     await using gateway = await createTestGateway()

@@ -14,7 +14,7 @@ import { messageFor, OFFLINE_NOTICE, titleFor } from './error-words.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { ErrorPage, RenderErrorPage } from './gateway-context.ts'
-import { isApiRequest, routeTemplate } from './routes.ts'
+import { isApiRequest, isUnknownRoute, otherMethods, routeTemplate } from './routes.ts'
 
 /** A failure as others may see it. */
 export interface Failure {
@@ -98,7 +98,8 @@ export function registerErrorReplies(server: Server, { events, traceOf, renderEr
   const reply = async (request: Request, h: ResponseToolkit): Promise<Lifecycle.ReturnValue> => {
     const { response } = request
     if (typeof response === 'symbol' || !('isBoom' in response) || !isAnswered(request)) return h.continue
-    const failure = failureOf(response, response.output.statusCode)
+    const isUnknown = isUnknownRoute(request) && response.output.statusCode === 404
+    const failure = failureOf(isUnknown ? wrongMethod(request, response) : response, response.output.statusCode)
     const trace = traceOf(request)
     const reference = referenceOf(trace)
     events.requestFailed({
@@ -149,6 +150,12 @@ export function registerErrorReplies(server: Server, { events, traceOf, renderEr
 
 /** What HTTP asks of a refusal, where whoever refused has set it. */
 const KEPT_HEADERS = ['www-authenticate', 'retry-after', 'allow']
+
+/** hapi knows addresses by method, so that an address it does not find may be there for another one. */
+function wrongMethod(request: Request, notFound: Error): Error {
+  const allow = otherMethods(request).join(', ')
+  return allow === '' ? notFound : new RequestError(405, 'METHOD_NOT_ALLOWED', { headers: { allow }, cause: notFound })
+}
 
 function withHeaders(answer: ResponseObject, failure: Failure, set: Readonly<Record<string, unknown>>): ResponseObject {
   answer.code(failure.status).header('cache-control', 'no-store')

@@ -92,6 +92,25 @@ describe('a link through the whole gateway', () => {
     browser.socket.terminate()
   })
   test.each([
+    [
+      'a trace',
+      '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',
+      { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' },
+    ],
+    ['no trace', 'of no form at all', undefined],
+  ])('[P20] takes a question that names %s', async (_what, traceparent, from) => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    const browser = await browse(gateway, visitor)
+    browser.say(hello(session))
+    await browser.frame('welcome')
+    browser.say({ ...question(mintMessageId(0, random), 'From somewhere'), traceparent } as ClientFrame)
+    await browser.frame('accepted')
+    expect(gateway.events.of('questionAccepted').map((accepted) => accepted.from)).toEqual([from])
+    browser.socket.terminate()
+  })
+  test.each([
     ['somebody else’s session', async (gateway: TestGateway) => gateway.visitor().session()],
     ['a session that never was', async () => 'f'.repeat(32)],
   ])('[H29] to %s is closed without a word about it', async (_name, sessionOf) => {

@@ -7,11 +7,12 @@ import type { Plugin, Server } from '@hapi/hapi'
 import { createAdmission } from './admission.ts'
 import { createAnswerBlocks } from './answer-blocks.ts'
 import { registerApi } from './api.ts'
+import { registerCspReports } from './csp-reports.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
 import { guardedStyle } from './leaving.ts'
-import { answerParserErrors, refuseMissingHost } from './listener.ts'
+import { answerParserErrors, refuseEncodedBodies, refuseMissingHost } from './listener.ts'
 import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
 import { addressOf } from './request-address.ts'
@@ -42,6 +43,7 @@ export const gateway: Plugin<GatewayOptions> = {
     answerParserErrors(server, securityHeaders(settings), events)
     const traceOf = registerRequestTraces(server, options)
     refuseMissingHost(server)
+    refuseEncodedBodies(server)
     // Before the cookies, so that a failure's answer carries them too.
     registerErrorReplies(server, { events, traceOf, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
     const visitors = registerVisitors(server, settings, randomBytes)
@@ -65,6 +67,7 @@ export const gateway: Plugin<GatewayOptions> = {
       draining: drainSignal(server),
     }
     registerApi(server, context)
+    registerCspReports(server, context)
     server.expose(
       'links',
       registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link)),

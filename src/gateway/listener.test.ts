@@ -73,6 +73,19 @@ describe('what is not HTTP', () => {
   })
 })
 
+test.each(['gzip', 'deflate', 'br', 'gzip, identity'])('[E27] a body in %s is refused before it is read', async (encoding) => {
+  await using gateway = await listening()
+  const head = `Host: a\r\nConnection: close\r\nContent-Encoding: ${encoding}\r\nContent-Length: 7\r\n`
+  for (const type of ['multipart/form-data; boundary=x', 'application/json', 'application/x-www-form-urlencoded']) {
+    const answer = await exchange(gateway, `POST /nothing HTTP/1.1\r\n${head}Content-Type: ${type}\r\n\r\nnonsens`)
+    expect(statusOf(answer)).toBe('HTTP/1.1 415 Unsupported Media Type')
+    expect(HEADER_NAMES.filter((name) => !answer.toLowerCase().includes(`\r\n${name}: `))).toEqual([])
+  }
+  // Whatever of it is heard of late has been heard of by then.
+  const alive = await exchange(gateway, 'GET /api/v1/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  expect(statusOf(alive)).toBe('HTTP/1.1 200 OK')
+})
+
 test('[H26] an offer of HTTP/2 is a request like any other', async () => {
   await using gateway = await listening()
   const offer = 'Connection: close, Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'

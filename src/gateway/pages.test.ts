@@ -26,7 +26,7 @@ describe('a question through the form', () => {
       expect((await post(visitor, url, { question: 'x' })).statusCode).toBe(403)
     }
     for (const url of ['/', '/chat', '/conversations', path, `${path}/delete`, `${path}?wait=x&before=y`]) await visitor.request('GET', url)
-    expect((await visitor.request('GET', `${path}/messages`)).statusCode).toBe(404)
+    expect((await visitor.request('GET', `${path}/messages`)).statusCode).toBe(405)
     expect(text((await visitor.request('GET', path)).payload)).toContain('You have not asked anything yet')
   })
 

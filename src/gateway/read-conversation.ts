@@ -7,6 +7,8 @@ export interface ReadConversation {
   readonly conversation: Conversation
   /** The last entry folded in; `undefined` when the log is empty. */
   readonly cursor: Cursor | undefined
+  /** Entries of the log up to here are settled. */
+  readonly settled: number
 }
 
 /** Where `conversation` stands in its log. */
@@ -42,7 +44,7 @@ export async function readConversation(
           conversation,
         )
         cursor = cursorOf(result.logId, conversation)
-        if (result.entries.length < READ_ENTRIES_MAX || (cursor?.seq ?? 0) >= upTo) return { conversation, cursor }
+        if (result.entries.length < READ_ENTRIES_MAX || (cursor?.seq ?? 0) >= upTo) return { conversation, cursor, settled: result.settled }
         break
     }
   }

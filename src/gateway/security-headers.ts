@@ -4,6 +4,7 @@
 import type { Request, Server } from '@hapi/hapi'
 import type { RandomBytes } from '../conversation/ids.ts'
 import type { GatewaySettings } from './gateway-context.ts'
+import { CSP_REPORTS_PATH } from './routes.ts'
 
 export type HeaderList = Readonly<Record<string, string>>
 
@@ -50,10 +51,14 @@ export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' |
     "frame-ancestors 'none'",
     "require-trusted-types-for 'script'",
     'trusted-types chat',
+    'report-to csp',
+    // For browsers that do not know the line before.
+    `report-uri ${CSP_REPORTS_PATH}`,
   ]
   const isHttps = settings.publicOrigin?.startsWith('https:') === true
   return {
     'content-security-policy': policy.join('; '),
+    'reporting-endpoints': `csp="${CSP_REPORTS_PATH}"`,
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'same-origin',
     'cross-origin-opener-policy': 'same-origin',

@@ -5,6 +5,7 @@
  */
 import { SERVER_DEVICE, type MessageId } from '../conversation/ids.ts'
 import { FRAME_STRIKES_MAX, FRAMES_BURST_MAX, FRAMES_PER_MINUTE_MAX, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
+import { parseTraceparent } from '../conversation/trace.ts'
 import { checkQuestion } from '../conversation/question-text.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import { PROTOCOL_VERSION, type ClientFrame, type SendFrame, type ServerFrame } from '../protocol/protocol.ts'
@@ -74,7 +75,7 @@ function onSend(link: Live, frame: SendFrame): LinkStep {
     return refuseQuestion(link, { messageId, code: 'overload', temporary: true, retryAfterMs: TRY_LATER_MS }, 'in flight')
   }
   const question = { messageId, device: link.opened.device, number, text: checked.text, inReplyTo }
-  return [{ ...link, asking: link.asking + 1 }, [{ type: 'ask', question }]]
+  return [{ ...link, asking: link.asking + 1 }, [{ type: 'ask', question, from: parseTraceparent(frame.traceparent) }]]
 }
 
 type Refusal = Omit<ServerFrame & { readonly type: 'rejected' }, 'type' | 'retryAfterMs' | 'expectedNumber'> & {
@@ -110,6 +111,8 @@ export function onAsked(before: Live, messageId: MessageId, result: AskedResult)
       return refuseQuestion(link, { messageId, code: 'rate', temporary: true, retryAfterMs: result.retryAfterMs }, 'rate')
     case 'switched-off':
       return refuseQuestion(link, { messageId, code: 'unavailable', temporary: true, retryAfterMs: SWITCHED_OFF_RETRY_MS }, 'switched off')
+    case 'personal':
+      return refuseQuestion(link, { messageId, code: 'invalid', temporary: false }, 'personal information')
     case 'failed':
       return refuseQuestion(link, { messageId, code: 'unavailable', temporary: true, retryAfterMs: TRY_LATER_MS }, 'unavailable')
     case 'gone': {

@@ -65,11 +65,10 @@ export function show(link: Positioning | Live, result: FoldResult, ctx: LinkCont
         ? [{ ...link, delivery: retrying(link.delivery, 'folding', ctx) }, NONE]
         : goodbye('storeUnavailable', TRY_LATER_MS)
     case 'folded': {
-      const { logId, head, items, earlier } = result
+      const { logId, head, settled, items, earlier } = result
       const opened: OpenedSession = { ...link.opened, logId }
       const how = link.status === 'live' ? 'fork' : link.how
       const cursor = head === undefined ? undefined : { logId, ...head }
-      const settled = opened.durability === 'fsync' ? (head?.seq ?? 0) : 0
       const base: Pick<LiveLink, 'asking' | 'pings' | 'pingAt'> =
         link.status === 'live' ? link : { asking: 0, pings: 0, pingAt: ctx.now + PING_INTERVAL_MS }
       const { heardAt, frames, strikes } = link

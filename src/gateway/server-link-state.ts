@@ -5,6 +5,7 @@ import type { AskResult, NewQuestion, ReadResult } from '../conversation-log/con
 import type { Head, Item } from '../conversation/conversation.ts'
 import type { Durability } from '../conversation/durability.ts'
 import type { Entry } from '../conversation/entry.ts'
+import type { Trace } from '../conversation/trace.ts'
 import type { Cursor, DeviceId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
@@ -86,6 +87,7 @@ export type FoldResult =
       readonly type: 'folded'
       readonly logId: LogId
       readonly head: Head | undefined
+      readonly settled: number
       readonly items: readonly Item[]
       readonly earlier: number
     }
@@ -100,6 +102,8 @@ export type AskedResult =
   | { readonly type: 'rate'; readonly retryAfterMs: number }
   /** The team has switched questions off for now. */
   | { readonly type: 'switched-off' }
+  /** It may hold personal information, and such questions are not taken. */
+  | { readonly type: 'personal' }
   | { readonly type: 'failed' }
 
 export type LinkEvent =
@@ -126,7 +130,8 @@ export type LinkEffect =
   | { readonly type: 'read'; readonly after: Cursor | undefined }
   /** Fold the whole log. */
   | { readonly type: 'fold' }
-  | { readonly type: 'ask'; readonly question: NewQuestion }
+  /** `from` is the trace that the page gave the question. */
+  | { readonly type: 'ask'; readonly question: NewQuestion; readonly from: Trace | undefined }
   | { readonly type: 'stop'; readonly turnId: TurnId }
   | { readonly type: 'send'; readonly frames: readonly ServerFrame[] }
   /** Entries for the browser, each followed by the blocks it completed. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { FALLBACK_PAGES_MAX } from '../conversation/limits.ts'
 import { fallbackText } from './fallback-text.ts'
-import type { GuidanceMatch } from './guidance.ts'
+import type { Audience, GuidanceMatch } from './guidance.ts'
 
-const match = (slug: string, title = `About ${slug}`, summary = `All of ${slug}.`): GuidanceMatch => ({
-  page: { slug, title, summary, audience: 'people', order: 1, keywords: '', text: '', sections: [] },
+const match = (slug: string, title = `About ${slug}`, summary = `All of ${slug}.`, audience: Audience = 'people'): GuidanceMatch => ({
+  page: { slug, title, summary, audience, order: 1, keywords: '', text: '', sections: [] },
   score: 1,
   section: { heading: '', text: '' },
 })
@@ -40,6 +40,12 @@ If you need an answer now, [get help another way](#other-help).`)
     )
     expect([...text.matchAll(/\/help\/(\w)/g)].map(([, slug]) => slug)).toEqual(['a', 'b', 'c'])
     expect(FALLBACK_PAGES_MAX).toBe(3)
+  })
+
+  test('[G20] names pages for teams and people on call only when there is none for people with a question', () => {
+    const onCall = match('pager', 'Pager', 'Beep.', 'on-call')
+    expect(fallbackText([onCall, match('tea')], 'waiting')).not.toContain('/help/pager')
+    expect(fallbackText([onCall], 'waiting')).toContain('/help/pager')
   })
 
   test('[G21] says so when no page has to do with the question', () => {

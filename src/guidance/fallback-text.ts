@@ -23,9 +23,13 @@ const NOTHING_FOUND: Readonly<Record<FallbackSituation, string>> = {
   failed: 'We did not find a help page about it.',
 }
 
-/** `matches`: what a search for the question found, best first; at most `FALLBACK_PAGES_MAX` of them are named. */
+/**
+ * `matches`: what a search for the question found, best first. At most `FALLBACK_PAGES_MAX` of them are named; pages for teams and for
+ * people on call only when there is none for people with a question.
+ */
 export function fallbackText(matches: readonly GuidanceMatch[], situation: FallbackSituation): string {
-  const pages = matches.slice(0, FALLBACK_PAGES_MAX)
+  const forPeople = matches.filter(({ page }) => page.audience === 'people')
+  const pages = (forPeople.length > 0 ? forPeople : matches).slice(0, FALLBACK_PAGES_MAX)
   const help =
     pages.length === 0
       ? [NOTHING_FOUND[situation]]

@@ -17,7 +17,7 @@ import { HYSTERESIS, type Component, type LevelState } from '../service-level/se
 import type { BreakerPosition, Events, RequestTrace } from '../telemetry/events.ts'
 
 /** What the plugin tells, one method each. */
-export type ResilienceEvents = Pick<Events, 'breakerChanged' | 'breakerCalled' | 'levelChanged' | 'requestFailed'>
+export type ResilienceEvents = Pick<Events, 'breakerChanged' | 'breakerCalled' | 'levelChanged' | 'listenerFailed' | 'requestFailed'>
 
 export interface ResilienceOptions {
   readonly clock: Clock
@@ -41,8 +41,11 @@ export interface Resilience {
    * and live link needs a check before the server starts; the plugin starts and ends them.
    */
   readonly health: HealthChecks
-  /** Makes `component` count as failing for as long as `breaker` refuses every call. */
-  readonly follow: (breaker: Breaker, component: Component) => void
+  /**
+   * Makes `component` count as failing for as long as `breaker` refuses every call. A check that does what calls do can be named in
+   * `invitedBy`: when it has found the service working, an open breaker lets the next call find out at once.
+   */
+  readonly follow: (breaker: Breaker, component: Component, invitedBy?: string) => void
 }
 
 declare module '@hapi/hapi' {
@@ -81,15 +84,21 @@ const requestTrace = (trace: Trace): RequestTrace => ({ ...trace, requestId: tra
  * @throws SettingsError for health settings that cannot work.
  */
 export function createResilience({ clock, events, health: settings }: ResilienceParts): Resilience {
-  const health = createHealthChecks({ ...HEALTH, ...settings }, clock)
-  const breakers = createBreakerRegistry({ clock })
+  const onListenerFault = (error: unknown): void => events.listenerFailed(error)
+  const health = createHealthChecks({ ...HEALTH, ...settings }, clock, onListenerFault)
+  const breakers = createBreakerRegistry({ clock, onListenerFault })
   breakers.subscribe(breakerTeller(events))
-  return { clock, breakers, health, follow: (breaker, component) => followBreaker(breaker, component, { breakers, health }) }
+  return {
+    clock,
+    breakers,
+    health,
+    follow: (breaker, component, invitedBy) => followBreaker(breaker, component, { breakers, health, invitedBy }),
+  }
 }
 
 interface ResilienceParts {
   readonly clock: Clock
-  readonly events: Pick<Events, 'breakerChanged' | 'breakerCalled'>
+  readonly events: Pick<Events, 'breakerChanged' | 'breakerCalled' | 'listenerFailed'>
   readonly health: Partial<HealthSettings>
 }
 
@@ -144,6 +153,7 @@ function serverLog(server: Server): ResilienceEvents {
     breakerChanged: (facts) => say('breakerChanged', facts),
     breakerCalled: (facts) => say('breakerCalled', facts),
     levelChanged: (facts) => say('levelChanged', facts),
+    listenerFailed: (cause) => say('listenerFailed', { cause }),
     requestFailed: (facts) => say('requestFailed', facts),
   }
 }

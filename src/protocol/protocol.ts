@@ -11,6 +11,9 @@ import { QUESTION_BYTES_MAX, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.
 export const PROTOCOL_VERSION = 1
 export const SUBPROTOCOL = 'chat.v1'
 
+/** A `traceparent` has 55 characters; later versions of it may have more. */
+const TRACEPARENT_CHARS_MAX = 128
+
 const is = <Id extends string>(test: (value: string) => value is Id, name: string) => v.pipe(v.string(), v.guard(test, `not a ${name}`))
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
@@ -46,6 +49,8 @@ const send = v.strictObject({
   number: position,
   text: v.pipe(v.string(), v.maxLength(QUESTION_BYTES_MAX * 2)),
   inReplyTo: maybe(messageId),
+  /** Which trace the question came from (W3C Trace Context); what has not that form is as if it were not there. */
+  traceparent: v.optional(v.pipe(v.string(), v.maxLength(TRACEPARENT_CHARS_MAX))),
 })
 
 const stop = v.strictObject({ type: v.literal('stop'), turnId })

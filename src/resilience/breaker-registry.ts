@@ -25,7 +25,13 @@ export interface BreakerRegistry {
   listenerFaults(): number
 }
 
-export function createBreakerRegistry(ports: { readonly clock: Clock }): BreakerRegistry {
+export interface RegistryPorts {
+  readonly clock: Clock
+  /** Hears what a subscribed listener failed of; must not throw. */
+  readonly onListenerFault?: (error: unknown) => void
+}
+
+export function createBreakerRegistry(ports: RegistryPorts): BreakerRegistry {
   const breakers = new Map<string, Breaker>()
   const hooks = new Set<Hook<BreakerEvent>>()
   const publish = (event: BreakerEvent): void => {
@@ -43,7 +49,7 @@ export function createBreakerRegistry(ports: { readonly clock: Clock }): Breaker
     stats: (name) => breakers.get(name)?.stats(),
     allStats: () => Array.from(breakers.values(), (breaker) => breaker.stats()),
     subscribe(listener) {
-      const hook = createHook(listener)
+      const hook = createHook(listener, ports.onListenerFault)
       hooks.add(hook)
       return () => void hooks.delete(hook)
     },

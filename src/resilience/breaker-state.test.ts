@@ -31,7 +31,7 @@ const STATES: Readonly<Record<BreakerState['status'], { readonly state: BreakerS
   }
 })()
 
-type Case = 'ask early' | 'ask late' | 'success' | 'failure' | 'ignored' | 'stale failure' | 'isolate' | 'release'
+type Case = 'ask early' | 'ask late' | 'success' | 'failure' | 'ignored' | 'stale failure' | 'isolate' | 'release' | 'invite'
 const TABLE: Readonly<Record<BreakerState['status'], Readonly<Record<Case, BreakerState['status'] | 'same'>>>> = {
   closed: {
     'ask early': 'same',
@@ -42,6 +42,7 @@ const TABLE: Readonly<Record<BreakerState['status'], Readonly<Record<Case, Break
     'stale failure': 'same',
     isolate: 'isolated',
     release: 'same',
+    invite: 'same',
   },
   open: {
     'ask early': 'same',
@@ -52,6 +53,7 @@ const TABLE: Readonly<Record<BreakerState['status'], Readonly<Record<Case, Break
     'stale failure': 'same',
     isolate: 'isolated',
     release: 'same',
+    invite: 'open',
   },
   'half-open': {
     'ask early': 'same',
@@ -62,6 +64,7 @@ const TABLE: Readonly<Record<BreakerState['status'], Readonly<Record<Case, Break
     'stale failure': 'same',
     isolate: 'isolated',
     release: 'same',
+    invite: 'same',
   },
   isolated: {
     'ask early': 'same',
@@ -72,6 +75,7 @@ const TABLE: Readonly<Record<BreakerState['status'], Readonly<Record<Case, Break
     'stale failure': 'same',
     isolate: 'isolated',
     release: 'closed',
+    invite: 'same',
   },
 }
 const inputOf = (name: Case, ticket: number): readonly [BreakerInput, number] => {
@@ -84,6 +88,7 @@ const inputOf = (name: Case, ticket: number): readonly [BreakerInput, number] =>
     'stale failure': [settled(-7, 'failure'), 1_500],
     isolate: [{ type: 'isolate' }, 1_500],
     release: [{ type: 'release' }, 1_500],
+    invite: [{ type: 'invite' }, 500],
   }
   return inputs[name]
 }
@@ -97,6 +102,15 @@ test.each(Object.entries(TABLE).flatMap(([from, row]) => Object.entries(row).map
     expect(next === state ? 'same' : next.status).toBe(to)
   },
 )
+
+test('[V30] an invitation lets one call find out at once whether the service is back, and promises nothing', () => {
+  const [invited] = step(tripped(0), { type: 'invite' }, at(10))
+  const [halfOpen, effects] = step(invited, ASK, at(10))
+  expect([halfOpen.status, effects.map(({ type }) => type)]).toEqual(['half-open', ['half-opened', 'admit']])
+  const [, failed] = step(halfOpen, settled(ticketIn(effects), 'failure'), at(11))
+  // The wait goes on growing.
+  expect(failed).toMatchObject([{ type: 'opened', openMs: 2_000 }])
+})
 
 test('[R1] it opens when enough results are in the window and the share of failures has reached the threshold', () => {
   const settings = { ...SETTINGS, volumeThreshold: 5 }

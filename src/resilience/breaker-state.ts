@@ -2,7 +2,8 @@
  * The circuit breaker's decisions. Pure: no time, no chance, no promise; one `step` and the settings it reads.
  *
  * - `closed`: every call may run; results go into the window. Enough calls with a rate at or above a threshold open it.
- * - `open`: no call may run until `until`; the first to ask from then on makes it half-open. Nothing happens by timer.
+ * - `open`: no call may run until `until`; the first to ask from then on makes it half-open. Nothing happens by timer. An
+ *   invitation ends the wait and nothing else: whether the service works is still for a call to find out.
  * - `half-open`: at most `probes` calls may run at a time, each on a lease. `probeSuccesses` good ones close it, one bad
  *   one opens it for twice as long. A lease that ends (hung, cancelled, ignored) is free for the next call.
  * - `isolated`: held open by people, whatever the calls say, until each of them has let go.
@@ -75,6 +76,8 @@ export type BreakerInput =
   | { readonly type: 'settled'; readonly ticket: number; readonly outcome: Outcome; readonly tookMs: number }
   | { readonly type: 'isolate' }
   | { readonly type: 'release' }
+  /** Somebody has seen the service work, past this breaker. */
+  | { readonly type: 'invite' }
 
 export type Refusal = 'open' | 'half-open-full'
 
@@ -118,6 +121,8 @@ export function step(state: BreakerState, input: BreakerInput, ctx: BreakerConte
       return isolate(state)
     case 'release':
       return release(state, ctx)
+    case 'invite':
+      return [state.status === 'open' && state.until > ctx.now ? { ...state, until: ctx.now } : state, NO_EFFECTS]
   }
 }
 

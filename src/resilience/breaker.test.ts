@@ -284,8 +284,9 @@ test('[R20] the registry makes a breaker for each service, finds it, and gives t
   expect(() => registry.create({ name: 'redis', errorThreshold: 50, resetTimeout: 1 })).toThrow('redis is taken')
 })
 
-test('[R20] the registry passes on the events of every breaker, to every listener apart, until it is no longer wanted', async () => {
-  const registry = createBreakerRegistry({ clock: createSimulatedClock() })
+test('[R20][V18] the registry passes on the events of every breaker, to every listener apart, until it is no longer wanted', async () => {
+  const faults: unknown[] = []
+  const registry = createBreakerRegistry({ clock: createSimulatedClock(), onListenerFault: (error) => faults.push(error) })
   const heard: string[] = []
   registry.subscribe(() => {
     throw new Error('listener')
@@ -293,7 +294,7 @@ test('[R20] the registry passes on the events of every breaker, to every listene
   const stop = registry.subscribe(({ service, type }) => heard.push(`${service} ${type}`))
   const redis = registry.create({ name: 'redis', errorThreshold: 50, resetTimeout: 30_000 })
   await redis.execute(() => 1)
-  expect([heard, registry.listenerFaults()]).toEqual([['redis success'], 1])
+  expect([heard, registry.listenerFaults(), faults.map(String)]).toEqual([['redis success'], 1, ['Error: listener']])
   stop()
   await redis.execute(() => 1)
   expect(heard).toEqual(['redis success'])

@@ -84,6 +84,8 @@ export interface Breaker {
    */
   followUp(): (error: unknown) => void
   stats(): BreakerStats
+  /** Somebody has seen the service work, past this breaker: an open one lets the next call find out now. */
+  invite(): void
   /** Holds it open until the returned function is called. Holds add up; calling one's function twice is harmless. */
   isolate(): () => void
 }
@@ -156,6 +158,10 @@ class CircuitBreaker implements Breaker {
       holds: state.status === 'isolated' ? state.holds : 0,
       listenerFaults: this.#hook.faults,
     }
+  }
+
+  invite(): void {
+    this.#apply({ type: 'invite' })
   }
 
   isolate(): () => void {

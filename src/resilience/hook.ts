@@ -15,10 +15,12 @@ export interface Hook<Event> {
 class IsolatedHook<Event> implements Hook<Event> {
   readonly isHeard: boolean
   readonly #listener: ((event: Event) => unknown) | undefined
+  readonly #onFault: ((error: unknown) => void) | undefined
   #faults = 0
 
-  constructor(listener: ((event: Event) => unknown) | undefined) {
+  constructor(listener: ((event: Event) => unknown) | undefined, onFault: ((error: unknown) => void) | undefined) {
     this.#listener = listener
+    this.#onFault = onFault
     this.isHeard = listener !== undefined
   }
 
@@ -30,17 +32,19 @@ class IsolatedHook<Event> implements Hook<Event> {
     if (this.#listener === undefined) return
     try {
       const returned = this.#listener(event)
-      if (returned instanceof Promise) returned.catch(() => this.#count())
-    } catch {
-      this.#count()
+      if (returned instanceof Promise) returned.catch((error: unknown) => this.#count(error))
+    } catch (error) {
+      this.#count(error)
     }
   }
 
-  #count(): void {
+  #count(error: unknown): void {
     this.#faults += 1
+    this.#onFault?.(error)
   }
 }
 
-export function createHook<Event>(listener: ((event: Event) => unknown) | undefined): Hook<Event> {
-  return new IsolatedHook(listener)
+/** `onFault` hears what the listener failed of; it must not throw. */
+export function createHook<Event>(listener: ((event: Event) => unknown) | undefined, onFault?: (error: unknown) => void): Hook<Event> {
+  return new IsolatedHook(listener, onFault)
 }

@@ -9,9 +9,11 @@ import { type Component } from './service-level.ts'
 /**
  * `component` counts as away from the moment `breaker` refuses calls. A breaker whose time is over refuses nobody, but moves only
  * when somebody asks: from then on the checks decide, or a service that nobody asks anything would stay limited for ever.
+ *
+ * `parts.invitedBy` names a check that does what calls do: when it has found the service working, an open breaker need not wait.
  */
 export function followBreaker(breaker: Breaker, component: Component, parts: FollowParts): void {
-  const { breakers, health } = parts
+  const { breakers, health, invitedBy } = parts
   let isOpen = false
   const follow = (): void => {
     const wasOpen = isOpen
@@ -22,13 +24,16 @@ export function followBreaker(breaker: Breaker, component: Component, parts: Fol
     if (service === breaker.name) follow()
   })
   health.subscribe((event) => {
-    if (event.type === 'check') follow()
+    if (event.type !== 'check') return
+    if (event.name === invitedBy && event.result.status === 'healthy') breaker.invite()
+    follow()
   })
 }
 
 export interface FollowParts {
   readonly breakers: Pick<BreakerRegistry, 'subscribe'>
   readonly health: Pick<HealthChecks, 'subscribe' | 'breakerMoved'>
+  readonly invitedBy?: string | undefined
 }
 
 /** `undefined` while half-open: what the probe finds will tell. */

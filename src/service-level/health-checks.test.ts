@@ -18,11 +18,14 @@ interface Bench {
   readonly does: Record<'sqlite' | 'aiAgent' | 'websocket', (signal: AbortSignal) => unknown>
   readonly asked: string[]
   readonly levels: string[]
+  /** What listeners failed of. */
+  readonly faults: readonly unknown[]
 }
 
 function bench(): Bench {
   const clock = createSimulatedClock()
-  const checks = createHealthChecks(SETTINGS, clock)
+  const faults: unknown[] = []
+  const checks = createHealthChecks(SETTINGS, clock, (error) => faults.push(error))
   const does: Bench['does'] = { sqlite: () => true, aiAgent: () => true, websocket: () => true }
   const asked: string[] = []
   const levels: string[] = []
@@ -33,7 +36,7 @@ function bench(): Bench {
     })
   }
   checks.subscribe((event) => event.type === 'level' && levels.push(event.to))
-  return { clock, checks, does, asked, levels }
+  return { clock, checks, does, asked, levels, faults }
 }
 
 test('[V10] checks run at the start, then at the interval, and their results are kept with time and length', async () => {
@@ -174,8 +177,8 @@ test('[V14] checks go past the breakers, so they take no probe’s place and ent
   expect(await breaker.execute(() => 'the first call is the probe')).toBe('the first call is the probe')
 })
 
-test('[V15] every listener hears each change of level once, and one that throws is counted', async () => {
-  const { clock, checks } = bench()
+test('[V15][V18] every listener hears each change of level once, and one that throws is counted and told', async () => {
+  const { clock, checks, faults } = bench()
   const heard: HealthEvent[][] = Array.from({ length: 20 }, () => [])
   checks.subscribe(refused)
   const stops = heard.map((events) => checks.subscribe((event) => events.push(event)))
@@ -187,7 +190,7 @@ test('[V15] every listener hears each change of level once, and one that throws 
     ['limited', 'full'],
   ]
   expect(heard.map(levels)).toEqual(heard.map(() => start))
-  expect(checks.listenerFaults()).toBe(5)
+  expect([checks.listenerFaults(), faults.map(String)]).toEqual([5, Array.from({ length: 5 }, () => 'Error: refused')])
   stops[0]?.()
   checks.breakerMoved('store', 'sqlite', false)
   expect([levels(heard[0] ?? []), levels(heard[1] ?? [])]).toEqual([start, [...start, ['full', 'offline']]])

@@ -93,9 +93,13 @@ const HANGING_MAX = 3
 const POKE_GAP_MS = 250
 const NOT_YET: CheckResult = { status: 'unknown' }
 
+/** Hears what a subscribed listener failed of; must not throw. */
+type ListenerFault = (error: unknown) => void
+
 class PeriodicHealthChecks implements HealthChecks {
   readonly #settings: HealthSettings
   readonly #clock: Clock
+  readonly #onListenerFault: ListenerFault | undefined
   readonly #checks = new Map<string, Registered>()
   readonly #results = new Map<string, CheckResult>()
   /** Calls that have not ended, those nobody waits for any more included. */
@@ -111,9 +115,10 @@ class PeriodicHealthChecks implements HealthChecks {
   #cancelRound: (() => void) | undefined
   #cancelHold: (() => void) | undefined
 
-  constructor(settings: HealthSettings, clock: Clock) {
+  constructor(settings: HealthSettings, clock: Clock, onListenerFault: ListenerFault | undefined) {
     this.#settings = settings
     this.#clock = clock
+    this.#onListenerFault = onListenerFault
   }
 
   registerHealthCheck(name: string, check: HealthCheck, options: HealthCheckOptions = {}): void {
@@ -175,7 +180,7 @@ class PeriodicHealthChecks implements HealthChecks {
   }
 
   subscribe(listener: (event: HealthEvent) => void): () => void {
-    const hook = createHook(listener)
+    const hook = createHook(listener, this.#onListenerFault)
     this.#hooks.add(hook)
     return () => void this.#hooks.delete(hook)
   }
@@ -268,7 +273,7 @@ class PeriodicHealthChecks implements HealthChecks {
 }
 
 /** @throws SettingsError that lists every fault of `settings`. */
-export function createHealthChecks(settings: HealthSettings, clock: Clock): HealthChecks {
+export function createHealthChecks(settings: HealthSettings, clock: Clock, onListenerFault?: ListenerFault): HealthChecks {
   const { intervalMs, failingIntervalMs, timeoutMs, hysteresis } = settings
   refuseFaults(
     'health checks',
@@ -280,5 +285,5 @@ export function createHealthChecks(settings: HealthSettings, clock: Clock): Heal
       { name: 'hysteresis.holdMsMax', value: hysteresis.holdMsMax, min: Math.max(0, hysteresis.holdMs) },
     ]),
   )
-  return new PeriodicHealthChecks(settings, clock)
+  return new PeriodicHealthChecks(settings, clock, onListenerFault)
 }

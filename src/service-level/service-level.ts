@@ -53,8 +53,14 @@ export interface Hysteresis {
   readonly holdMsMax: number
 }
 
+/** A part that came and went must work at most so many times as long as one that failed once. */
+const HOLD_TIMES_MAX = 6
+
+/** `holdMs`: milliseconds that a part must work before it is believed. */
+export const hysteresisOf = (holdMs: number): Hysteresis => ({ holdMs, holdMsMax: holdMs * HOLD_TIMES_MAX })
+
 /** More than the 6 seconds between ten flaps a minute, and short enough for people who wait. */
-export const HYSTERESIS: Hysteresis = { holdMs: 10_000, holdMsMax: 60_000 }
+export const HYSTERESIS: Hysteresis = hysteresisOf(10_000)
 
 export type ComponentState =
   | { readonly status: 'unknown' }

@@ -82,8 +82,14 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
     ],
     turnStalled: [(e) => e.turnStalled({ turn, gapMs: 15_000 }), 'turns', 'warn', 'turn.stalled'],
     answerLeft: [(e) => e.answerLeft({ turn, answeredMs: 1 }), 'turns', 'info', 'turn.left'],
-    helpGiven: [(e) => e.helpGiven({ session, turn, reason: 'circuit-breaker-open', tookMs: 1 }), 'turns', 'debug', 'turn.help_given'],
+    helpGiven: [
+      (e) => e.helpGiven({ session, turn, reason: 'circuit-breaker-open', doesWait: true, tookMs: 1 }),
+      'turns',
+      'debug',
+      'turn.help_given',
+    ],
     turnFenced: [(e) => e.turnFenced(turn), 'turns', 'warn', 'turn.fenced'],
+    agentStrayed: [(e) => e.agentStrayed(turn), 'agent', 'warn', 'agent.strayed'],
     agentFailed: [(e) => e.agentFailed({ turn, kind: 'busy', cause }), 'agent', 'warn', 'agent.failed'],
     agentAttemptFailed: [
       (e) => e.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 4, delayMs: 500, stop: undefined, cause }),
@@ -105,13 +111,34 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
       'error',
       'breaker.failure',
     ],
+    listenerFailed: [(e) => e.listenerFailed(cause), 'resilience', 'error', 'listener.failed'],
     dependencyChanged: [(e) => e.dependencyChanged({ service: 'sqlite', isUp: false, cause }), 'resilience', 'warn', 'dependency.down'],
+    storeAttemptFailed: [
+      (e) => e.storeAttemptFailed({ command: 'ask', attempt: 1, retriesLeft: 1, delayMs: 200, stop: undefined, cause }),
+      'conversation-log',
+      'warn',
+      'store.attempt_failed',
+    ],
+    storeRecovered: [(e) => e.storeRecovered({ command: 'ask', attempts: 2 }), 'conversation-log', 'info', 'store.recovered'],
+    storeGuarantee: [
+      (e) => e.storeGuarantee({ durability: 'best-effort', weaknesses: ['it keeps nothing on disk'] }),
+      'conversation-log',
+      'warn',
+      'store.guarantee',
+    ],
+    storeSettling: [
+      (e) => e.storeSettling({ isStalled: true, server: '127.0.0.1:6379', replicas: 0, needed: 1 }),
+      'conversation-log',
+      'warn',
+      'store.unsettled',
+    ],
     storeFailed: [(e) => e.storeFailed({ kind: 'fatal', cause }), 'conversation-log', 'error', 'store.failed'],
     queueFull: [(e) => e.queueFull({ queue: 'store', depth: 9 }), 'conversation-log', 'error', 'queue.full'],
     queueStuck: [(e) => e.queueStuck({ queue: 'inbound', depth: 9, ageMs: 1 }), 'operations', 'warn', 'queue.stuck'],
     queueDrained: [(e) => e.queueDrained({ queue: 'inbound' }), 'operations', 'info', 'queue.drained'],
     questionsLost: [(e) => e.questionsLost({ found: 1, missing: 2 }), 'operations', 'error', 'message.lost'],
     storeCommitted: [(e) => e.storeCommitted({ commands: 3, tookMs: 1 }), 'conversation-log', 'debug', 'store.committed'],
+    contentBlocked: [(e) => e.contentBlocked({ kind: 'image' }), 'gateway', 'warn', 'csp.blocked'],
     requestFailed: [
       (e) => e.requestFailed({ method: 'GET', route: '/x', status: 500, reference: 'AB12', cause }),
       'gateway',
@@ -156,6 +183,15 @@ test('[O16] an attempt that failed says its number, the retries left and the nex
   expect(line?.fields).toMatchObject({ 'chat.attempt': 2, 'chat.retries_left': 3, 'chat.delay_ms': 812, 'error.type': 'AgentError' })
 })
 
+test('[O16] a store that keeps what it acknowledges, and one that settles again, are no warnings', () => {
+  const [kept] = linesOf((e) => e.storeGuarantee({ durability: 'fsync', weaknesses: [] }))
+  const [settling] = linesOf((e) => e.storeSettling({ isStalled: false, server: 'here', replicas: 1, needed: 1 }))
+  expect([kept, settling].map((line) => [line?.level, line?.fields['event.action']])).toEqual([
+    ['info', 'store.guarantee'],
+    ['info', 'store.settling'],
+  ])
+})
+
 test.each(Object.entries(EVENTS))('[O16] %s is one line with its own action', (_name, [act, part, level, action]) => {
   const lines = linesOf(act)
   expect(lines.map((line) => [line.part, line.level, line.fields['event.action']])).toEqual([[part, level, action]])
@@ -176,6 +212,15 @@ test.each([
 test('[O16] what a person got wrong is not an error of ours', () => {
   const lines = linesOf((e) => e.requestFailed({ method: 'POST', route: '/x', status: 404, reference: 'AB12', cause }))
   expect(lines[0]).toMatchObject({ level: 'info', fields: { 'error.code': 'AGENT_ERROR', 'error.stack_trace': undefined } })
+})
+
+test('[O16] a store that keeps what it acknowledges, and one that settles again, are no warnings', () => {
+  const [kept] = linesOf((e) => e.storeGuarantee({ durability: 'fsync', weaknesses: [] }))
+  const [settling] = linesOf((e) => e.storeSettling({ isStalled: false, server: 'here', replicas: 1, needed: 1 }))
+  expect([kept, settling].map((line) => [line?.level, line?.fields['event.action']])).toEqual([
+    ['info', 'store.guarantee'],
+    ['info', 'store.settling'],
+  ])
 })
 
 test.each(Object.entries(EVENTS))('[O11] %s has no id in clear', (_name, [act]) => {

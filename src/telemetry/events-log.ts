@@ -167,7 +167,8 @@ const SECURITY_ACTIONS: Readonly<Record<string, string>> = {
   VALIDATION_ERROR: 'input_validation_fail',
 }
 
-const requestEvents = (say: Say): Some<'requestFailed'> => ({
+const requestEvents = (say: Say): Some<'requestFailed' | 'contentBlocked'> => ({
+  contentBlocked: ({ kind }) => say('warn', 'csp.blocked', 'A browser refused something that a page held.', { 'event.reason': kind }),
   requestFailed: ({ method, route, status, reference, trace, cause }) => {
     const error = errorFields(cause)
     const action = SECURITY_ACTIONS[String(error['error.code'])] ?? 'request.failed'
@@ -235,7 +236,7 @@ const turnEvents = (say: Say, names: LogNames): TurnEvents => ({
     })
   },
   helpGiven: ({ session, turn, reason, tookMs }) =>
-    say('debug', 'turn.help_given', 'A question was given other help than an answer, and waits.', {
+    say('debug', 'turn.help_given', 'A question was given other help than an answer.', {
       ...about(names, { session, turn }),
       'event.reason': reason,
       ...duration(tookMs),
@@ -248,7 +249,12 @@ const turnEvents = (say: Say, names: LogNames): TurnEvents => ({
     }),
 })
 
-const agentEvents = (say: Say, names: LogNames): Some<'agentFailed' | 'tokensUsed' | 'agentAttemptFailed' | 'agentRecovered'> => ({
+const agentEvents = (
+  say: Say,
+  names: LogNames,
+): Some<'agentFailed' | 'agentStrayed' | 'tokensUsed' | 'agentAttemptFailed' | 'agentRecovered'> => ({
+  agentStrayed: (turn) =>
+    say('warn', 'agent.strayed', 'The agent said something about another question, or none; it was ignored.', about(names, { turn })),
   agentFailed: ({ turn, kind, cause }) =>
     say('warn', 'agent.failed', 'The agent failed.', { ...about(names, { turn }), 'event.reason': clean(kind), ...errorFields(cause) }),
   tokensUsed: ({ turn, inputTokens, outputTokens }) =>
@@ -283,7 +289,9 @@ const BREAKER_CALLS = {
   rejected: ['warn', 'breaker.rejected', 'A circuit breaker refused a call.'],
 } as const
 
-const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dependencyChanged'> => ({
+const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dependencyChanged' | 'listenerFailed'> => ({
+  listenerFailed: (cause) =>
+    say('error', 'listener.failed', 'Something that wanted to hear of breakers or checks failed; nothing else did.', errorFields(cause)),
   breakerChanged: ({ service, from, to, openMs }) => {
     const [level, message] = BREAKER_MOVES[to]
     say(level, 'breaker.changed', message, {
@@ -302,13 +310,32 @@ const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dep
     })
   },
   dependencyChanged: ({ service, isUp, cause }) => {
-    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)) }
+    // Where our own check stood is no news about what it found.
+    const fields = { 'chat.dependency': service, ...(cause === undefined ? {} : errorFields(cause)), 'error.stack_trace': undefined }
     if (isUp) say('info', 'dependency.up', 'A check found that this works.', fields)
     else say('warn', 'dependency.down', 'A check found that this does not work.', fields)
   },
 })
 
-const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted' | 'queueFull'> => ({
+type StoreEvents = Some<
+  'storeAttemptFailed' | 'storeRecovered' | 'storeFailed' | 'storeCommitted' | 'storeGuarantee' | 'storeSettling' | 'queueFull'
+>
+
+const storeEvents = (say: Say): StoreEvents => ({
+  storeAttemptFailed: ({ command, attempt, retriesLeft, delayMs, stop, cause }) =>
+    say('warn', 'store.attempt_failed', 'An attempt at a command of the conversation log failed.', {
+      'chat.command': clean(command),
+      'chat.attempt': attempt,
+      'chat.retries_left': retriesLeft,
+      'chat.delay_ms': delayMs === undefined ? undefined : Math.round(delayMs),
+      'event.reason': stop,
+      ...errorFields(cause),
+    }),
+  storeRecovered: ({ command, attempts }) =>
+    say('info', 'store.recovered', 'A command of the conversation log worked after it had failed.', {
+      'chat.command': clean(command),
+      'chat.attempt': attempts,
+    }),
   storeFailed: ({ kind, during, cause }) =>
     say('error', 'store.failed', 'The conversation log failed.', {
       'event.reason': clean(kind),
@@ -319,6 +346,16 @@ const storeEvents = (say: Say): Some<'storeFailed' | 'storeCommitted' | 'queueFu
     say('debug', 'store.committed', 'Commands were made durable.', { 'chat.count': commands, ...duration(tookMs) }),
   queueFull: ({ queue, depth }) =>
     say('error', 'queue.full', 'So much waits that more is refused.', { 'chat.queue.name': queue, 'chat.queue.depth': depth }),
+  storeGuarantee: ({ durability, weaknesses }) => {
+    const fields = { 'chat.durability': durability, 'event.reason': clean(weaknesses.join('; ')) }
+    if (weaknesses.length > 0) say('warn', 'store.guarantee', 'The store may lose what it has acknowledged.', fields)
+    else say('info', 'store.guarantee', 'The store keeps what it acknowledges.', { 'chat.durability': durability })
+  },
+  storeSettling: ({ isStalled, server, replicas, needed }) => {
+    const fields = { 'chat.server': clean(server), 'chat.replicas': replicas, 'chat.replicas_needed': needed }
+    if (isStalled) say('warn', 'store.unsettled', 'Replicas are missing: what is accepted is not settled.', fields)
+    else say('info', 'store.settling', 'All replicas are there: what is accepted is settled again.', fields)
+  },
 })
 
 const integrityEvents = (say: Say): Some<'questionsLost' | 'queueStuck' | 'queueDrained'> => ({

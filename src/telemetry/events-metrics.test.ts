@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest'
 import { AgentError } from '../agent/agent-error.ts'
-import { TURN_END_REASONS, TURN_OUTCOMES } from '../conversation/entry.ts'
 import { mintSessionId, mintTurnId } from '../conversation/ids.ts'
-import { CLOSE_CODES } from '../protocol/close-codes.ts'
-import { CATALOGUE } from './catalogue.ts'
+import { sayEverything } from '../testing/every-event.ts'
+import { CATALOGUE, type StoreName } from './catalogue.ts'
 import { createEventsLog } from './events-log.ts'
 import { createEventsMetrics } from './events-metrics.ts'
 import { createEvents, type Events } from './events.ts'
@@ -22,8 +21,8 @@ interface Play {
   readonly moved: () => Promise<Readonly<Record<string, number>>>
 }
 
-function createPlay(): Play {
-  const metrics = createMetrics({ store: 'sqlite', withRuntime: false })
+function createPlay(store: StoreName = 'sqlite'): Play {
+  const metrics = createMetrics({ store, withRuntime: false })
   const log = createEventsLog({ write: () => undefined }, { hash: (id) => id, traceOf: createTurnTrace('secret') })
   let before = new Map<string, number>()
   const moved = async () => {
@@ -35,7 +34,7 @@ function createPlay(): Play {
     before = now
     return Object.fromEntries(changes)
   }
-  return { metrics, events: createEvents(log, createEventsMetrics(metrics, 'sqlite')), moved }
+  return { metrics, events: createEvents(log, createEventsMetrics(metrics, store)), moved }
 }
 
 /** What an act moves, without the buckets of histograms. */
@@ -116,79 +115,21 @@ test('[O81] a failed request counts by what failed, and one that finds nothing d
   expect(await typesOf('unknown', 404)).toEqual([])
 })
 
-/** Every event in every way that counts differently. */
-function everything(events: Events): void {
-  for (const transport of ['websocket', 'form', 'api'] as const) {
-    for (const duplicate of [true, false]) events.questionAccepted({ session, turn, transport, duplicate, tookMs: 1 })
-  }
-  for (const reason of ['empty', 'rate', 'overload', 'in flight', 'gone']) events.questionRefused({ transport: 'form', reason })
-  for (const outcome of TURN_OUTCOMES) {
-    for (const reason of TURN_END_REASONS) {
-      events.turnFirstText({ turn, tookMs: 1 })
-      events.turnEnded({ session, turn, outcome, reason, attempt: 1, tookMs: 1, answeredMs: 1 })
-    }
-  }
-  events.turnFirstText({ turn, tookMs: 1 })
-  events.answerLeft({ turn, answeredMs: 1 })
-  events.helpGiven({ session, turn, reason: 'agent-unreachable', tookMs: 1 })
-  events.turnStalled({ turn, gapMs: 15_000 })
-  for (const kind of ['unreachable', 'busy', 'error', 'protocol', 'broke-off']) events.agentFailed({ turn, kind, cause })
-  for (const stop of ['attempts', 'budget'])
-    events.agentAttemptFailed({ turn, attempt: 1, retriesLeft: 0, delayMs: undefined, stop, cause })
-  events.tokensUsed({ turn, inputTokens: 1, outputTokens: 2 })
-  events.agentRecovered({ turn, attempts: 2 })
-  for (const to of ['open', 'half-open', 'closed', 'isolated'] as const) {
-    events.breakerChanged({ service: 'ai-agent', from: 'closed', to, openMs: undefined })
-  }
-  for (const outcome of ['success', 'failure', 'rejected'] as const)
-    events.breakerCalled({ service: 'ai-agent', outcome, tookMs: 1, cause })
-  for (const during of ['read', 'write', 'wait'] as const) events.storeFailed({ kind: 'corrupt', during, cause })
-  events.storeCommitted({ commands: 1, tookMs: 1 })
-  events.commandRefused()
-  events.questionsLost({ found: 1, missing: 1 })
-  for (const from of ['full', 'limited', 'offline'] as const) {
-    for (const to of ['full', 'limited', 'offline'] as const) events.levelChanged({ from, to, away: [] })
-  }
-  for (const reason of ['rate', 'too-many'] as const) events.sessionRefused(reason)
-  events.accessDenied('operations')
-  for (const transport of ['websocket', 'sse'] as const) {
-    events.linkOpened(transport)
-    for (const reason of ['origin', 'session', 'capacity', 'rate', 'version', 'path', 'draining'] as const) {
-      events.linkRefused({ transport, reason })
-    }
-  }
-  for (const code of [...Object.values(CLOSE_CODES), 1001, 1006, 1008, 1009]) events.linkClosed({ transport: 'websocket', code, heldMs: 1 })
-  for (const outcome of ['resumed', 'snapshot', 'fork', 'expired', 'refused'] as const) events.linkResumed({ outcome, missed: 2 })
-  for (const action of ['paused', 'terminated'] as const) events.linkSlow(action)
-  for (const direction of ['in', 'out'] as const) events.linkTraffic({ direction, bytes: 3 })
-  events.linkPonged({ tookMs: 1 })
-  events.frameRefused('not JSON')
-  for (const result of ['clean', 'forced'] as const) events.drainEnded({ result, tookMs: 1 })
-  for (const [route, status] of [
-    ['/chat', 400],
-    ['/chat', 401],
-    ['/chat', 408],
-    ['/chat', 429],
-    ['/chat', 500],
-    ['parser', 400],
-    ['/ws', 500],
-  ] as const) {
-    events.requestFailed({ method: 'GET', route, status, reference: '', cause })
-  }
-}
-
 /** Counted where it happens, and not by an event. */
 const ELSEWHERE = new Set(['chat_degraded_seconds_total', 'chat_log_dropped_total', 'chat_metrics_refused_total'])
 
-test('[O81] every count and every duration of the catalogue is moved by some event', async () => {
-  const { events, moved } = createPlay()
-  everything(events)
+test.each([
+  ['sqlite', 'redis'],
+  ['redis', 'sqlite'],
+] as const)('[O81] with %s every count and every duration of the catalogue is moved by some event', async (store, other) => {
+  const { events, moved } = createPlay(store)
+  sayEverything(events)
   const names = new Set(Object.keys(await moved()))
   const dead = Object.entries(CATALOGUE).flatMap(([name, { type, series }]) => {
     if (type === 'gauge' || ELSEWHERE.has(name)) return []
     const all: readonly Readonly<Record<string, string>>[] = series.all
     return all
-      .filter((labels) => labels['service'] !== 'redis')
+      .filter((labels) => labels['service'] !== other)
       .map((labels) => Object.entries(labels).map(([label, value]) => `${label}="${value}"`))
       .map((labels) => `${name}${type === 'histogram' ? '_count' : ''}${labels.length === 0 ? '' : `{${labels.join(',')}}`}`)
       .filter((sample) => !names.has(sample))

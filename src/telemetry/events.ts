@@ -6,6 +6,7 @@
  *
  * A new event is a method here and a line in `events-log.ts`; where it moves a metric, a line in `events-metrics.ts` too.
  */
+import type { Durability } from '../conversation/durability.ts'
 import type { NoticeReason, TurnEndReason, TurnOutcome } from '../conversation/entry.ts'
 import type { SessionId, TurnId } from '../conversation/ids.ts'
 import type { Trace } from '../conversation/trace.ts'
@@ -33,6 +34,9 @@ export interface RequestTrace extends Trace {
   /** What the answer's `x-request-id` says. */
   readonly requestId: string
 }
+
+/** What a browser refused because of the pages' content policy. */
+export type BlockedContent = 'image' | 'script' | 'form' | 'style' | 'request' | 'frame' | 'other'
 
 export interface FailedRequest {
   readonly method: string
@@ -124,9 +128,18 @@ export interface Events extends Measures {
   /** This process gave up an answer that it had begun to show, for another to go on. */
   answerLeft(facts: { readonly turn: TurnId; readonly answeredMs: number }): void
   /** A question was given other help, because the agent cannot answer it or cannot answer it now. */
-  helpGiven(facts: { readonly session: SessionId; readonly turn: TurnId; readonly reason: NoticeReason; readonly tookMs: number }): void
+  helpGiven(facts: {
+    readonly session: SessionId
+    readonly turn: TurnId
+    readonly reason: NoticeReason
+    /** Whether the question waits to be answered, or is not going to be. */
+    readonly doesWait: boolean
+    readonly tookMs: number
+  }): void
   /** A newer owner has the turn; this process wrote nothing more. */
   turnFenced(turn: TurnId): void
+  /** The agent said something about nobody's question, or another's, while this turn was answered; it was ignored. */
+  agentStrayed(turn: TurnId): void
   agentFailed(facts: { readonly turn: TurnId; readonly kind: string; readonly cause: unknown }): void
 
   /** How many tokens an answer took, as the agent counts them; `undefined` where it does not say. */
@@ -154,6 +167,8 @@ export interface Events extends Measures {
     readonly to: BreakerPosition
     readonly openMs: number | undefined
   }): void
+  /** Something that wanted to hear of changes of breakers or checks failed; the others heard of them all the same. */
+  listenerFailed(cause: unknown): void
   /** A call through a circuit breaker has ended, or was refused. */
   breakerCalled(facts: {
     readonly service: string
@@ -165,9 +180,27 @@ export interface Events extends Measures {
   /** A background check found a dependency working again, or not any more. */
   dependencyChanged(facts: { readonly service: Dependency; readonly isUp: boolean; readonly cause: unknown }): void
 
+  /** One try at a command of the store failed; `delayMs` until the next, `undefined` when there is none. */
+  storeAttemptFailed(facts: {
+    /** A method of the log's port. */
+    readonly command: string
+    /** From 1. */
+    readonly attempt: number
+    readonly retriesLeft: number
+    readonly delayMs: number | undefined
+    /** Why there is no next one. */
+    readonly stop: string | undefined
+    readonly cause: unknown
+  }): void
+  /** A command of the store was tried more than once, and in the end it worked. */
+  storeRecovered(facts: { readonly command: string; readonly attempts: number }): void
   /** `during` is told by the store itself; whoever was refused by it only says that it was. */
   storeFailed(facts: { readonly kind: string; readonly during?: 'read' | 'write' | 'wait'; readonly cause: unknown }): void
   storeCommitted(facts: { readonly commands: number; readonly tookMs: number }): void
+  /** What the store's acknowledgements are worth, when that is first known and when it changes; `weaknesses` are whole clauses. */
+  storeGuarantee(facts: { readonly durability: Durability; readonly weaknesses: readonly string[] }): void
+  /** Whether what is accepted gets settled: a server has, or has not, as many replicas as are waited for. */
+  storeSettling(facts: { readonly isStalled: boolean; readonly server: string; readonly replicas: number; readonly needed: number }): void
   queueFull(facts: { readonly queue: 'store'; readonly depth: number }): void
   /** Questions wait for longer than anybody should, or do not any more. */
   queueStuck(facts: { readonly queue: 'inbound'; readonly depth: number; readonly ageMs: number }): void
@@ -179,6 +212,9 @@ export interface Events extends Measures {
   clockJumped(facts: { readonly byMs: number }): void
   /** Log files cannot be written; lines go to the output only. */
   logFilesFailed(cause: unknown): void
+
+  /** A browser says that it refused something that a page of ours held. Anyone can say so. */
+  contentBlocked(facts: { readonly kind: BlockedContent }): void
 
   requestFailed(request: FailedRequest): void
 

@@ -18,6 +18,7 @@ function recordingLog(options: Partial<LogOptions> = {}) {
     node: 'a-machine',
     now: () => NOON,
     monotonic: () => clock.now,
+    writeFiles: undefined,
     dropped: (reason) => dropped.push(reason),
     write: (line) => {
       clock.now += disk.takesMs

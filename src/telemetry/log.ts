@@ -7,6 +7,7 @@
  */
 import pino from 'pino'
 import { consoleForm } from './console-form.ts'
+import type { WriteLogFiles } from './log-files.ts'
 
 /** Which part of the service speaks. */
 export type Part = 'app' | 'gateway' | 'turns' | 'agent' | 'conversation-log' | 'service-level' | 'resilience' | 'operations'
@@ -30,7 +31,10 @@ export interface LogOptions {
   readonly now: () => number
   /** Milliseconds that never go back. */
   readonly monotonic: () => number
+  /** To the output. */
   readonly write: LineWriter
+  /** To files, as JSON whatever the form of the output. */
+  readonly writeFiles: WriteLogFiles | undefined
   /** Counts a line that was not written; must not throw. */
   readonly dropped: (reason: 'stalled' | 'output') => void
 }
@@ -48,12 +52,9 @@ export interface Log {
 
 /** A log that writes through `options.write`. */
 export function createLog(options: LogOptions): Log {
-  let missing = 0
-  let sparedUntil = Number.NEGATIVE_INFINITY
-  const drop = (reason: 'stalled' | 'output'): void => {
-    missing += 1
-    options.dropped(reason)
-  }
+  const output = createOutput(options)
+  // pino knows the level of a line and does not tell; it writes before it returns.
+  let level: LogLevel = 'info'
   const root = pino(
     {
       level: options.level,
@@ -69,7 +70,12 @@ export function createLog(options: LogOptions): Log {
       timestamp: () => `,"@timestamp":"${new Date(options.now()).toISOString()}"`,
       formatters: { level: (label) => ({ 'log.level': label }) },
     },
-    { write: (line: string) => options.write(options.form === 'json' ? line : consoleForm(line)) },
+    {
+      write(line: string) {
+        options.writeFiles?.(level, line)
+        output.write(level, line)
+      },
+    },
   )
   const children = new Map<Part, pino.Logger>()
   const childOf = (part: Part): pino.Logger => {
@@ -80,19 +86,52 @@ export function createLog(options: LogOptions): Log {
     return child
   }
   return {
-    write(part, level, message, fields) {
+    write(part, given, message, fields) {
       const child = childOf(part)
-      if (!child.isLevelEnabled(level)) return
-      const startedAt = options.monotonic()
-      if (startedAt < sparedUntil && (level === 'debug' || level === 'info')) return drop('stalled')
+      if (!child.isLevelEnabled(given)) return
+      level = given
+      const { missing } = output
       try {
-        child[level](missing === 0 ? fields : { ...fields, 'log.missing_lines': missing }, message)
+        child[given](missing === 0 ? fields : { ...fields, 'log.missing_lines': missing }, message)
+      } catch {
+        // Neither files nor output throw, and a line that cannot even be made is missing like any other.
+        output.miss('output')
+      }
+    },
+  }
+}
+
+interface Output {
+  write(level: LogLevel, line: string): void
+  /** Lines that were not written since the last one that was. */
+  readonly missing: number
+  miss(reason: 'stalled' | 'output'): void
+}
+
+/** The output, which may be full, closed, or read by somebody who has stalled: then it costs as few lines and as little time as can be. */
+function createOutput({ form, write, monotonic, dropped }: LogOptions): Output {
+  let missing = 0
+  let sparedUntil = Number.NEGATIVE_INFINITY
+  const miss = (reason: 'stalled' | 'output'): void => {
+    missing += 1
+    dropped(reason)
+  }
+  return {
+    get missing() {
+      return missing
+    },
+    miss,
+    write(level, line) {
+      const startedAt = monotonic()
+      if (startedAt < sparedUntil && (level === 'debug' || level === 'info')) return miss('stalled')
+      try {
+        write(form === 'json' ? line : consoleForm(line))
         missing = 0
       } catch {
         // Nowhere is left to say so but the next line.
-        drop('output')
+        miss('output')
       }
-      const endedAt = options.monotonic()
+      const endedAt = monotonic()
       if (endedAt - startedAt >= SLOW_MS) sparedUntil = endedAt + SPARED_MS
     },
   }

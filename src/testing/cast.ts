@@ -11,8 +11,9 @@ import { SimulatedDevice } from './simulated-device.ts'
 import { SimulatedForm } from './simulated-form.ts'
 import { createSimulatedNetwork, type SimulatedNetwork } from './simulated-network.ts'
 import { SimulatedCluster, SimulatedServer } from './simulated-server.ts'
-import { SimulatedStore, type SimulatedStoreOptions, type StoreHearing, type StoreKind } from './simulated-store.ts'
+import { SimulatedStore, type SimulatedStoreOptions, type StoreKind } from './simulated-store.ts'
 import { SimulatedTab } from './simulated-tab.ts'
+import type { StoreHearing } from './store-node.ts'
 import { createWorld, type World } from './world.ts'
 
 export interface Cast {
@@ -63,7 +64,7 @@ export function assemble(options: CastOptions): Cast {
   const world = createWorld()
   const network = createSimulatedNetwork(world, random.stream('network'))
   const stage: Stage = { ...options, world, network, size: random.stream('cast'), clocks: { storeOff: 0 } }
-  const kind = stage.size.pick<StoreKind>(['file', 'shared', 'shared'])
+  const kind = stage.size.pick<StoreKind>(['file', 'shared', 'replicated', 'replicated'])
   const agent = createAgent(stage)
   const sessions = createSessions(stage)
   const store = createStore(stage, { kind, sessions, ring: (rings) => cluster.ring(rings) })
@@ -71,8 +72,8 @@ export function assemble(options: CastOptions): Cast {
   const cluster = new SimulatedCluster(servers, world, random.stream('cluster'))
   const device = new SimulatedDevice()
   device.seesAll = options.bug.seesAll === true
-  const tabs = sessions.flatMap((session, number) => createTabs(stage, { session, number, cluster, device }))
-  const forms = sessions.flatMap((session, number) => createForms(stage, { session, number, cluster }))
+  const tabs = sessions.flatMap((session, number) => createTabs(stage, { session, number, cluster, store, device }))
+  const forms = sessions.flatMap((session, number) => createForms(stage, { session, number, cluster, store }))
   return { world, network, store, agent, cluster, servers, sessions, device, tabs, forms, clocks: stage.clocks }
 }
 
@@ -80,18 +81,22 @@ function createStore(
   { world, random, clocks, bug, record }: Stage,
   { kind, sessions, ring }: Pick<SimulatedStoreOptions, 'kind' | 'sessions'> & Pick<StoreHearing, 'ring'>,
 ): SimulatedStore {
+  const wallNow = (): number => EPOCH_MS + world.now() + clocks.storeOff
   return new SimulatedStore({
     world,
     random: random.stream('store'),
     kind,
-    wallNow: () => EPOCH_MS + world.now() + clocks.storeOff,
+    wallNow,
+    // The only clock that the processes of a shared store have in common is the store's own, and people set that.
+    leaseNow: kind === 'file' ? () => world.now() : wallNow,
     sessions,
     bug: bug.store ?? {},
     hearing: {
       durable: (session, lineage, entry) => record({ type: 'durable', session, lineage, entry }),
       settled: (session, lineage, seq) => record({ type: 'settled', session, lineage, seq }),
       claimed: ({ session, turnId, fence }) => record({ type: 'claimed', session, turnId, fence }),
-      deleted: (session) => record({ type: 'deleted', session }),
+      deleted: (session, lineage) => record({ type: 'deleted', session, lineage }),
+      branched: (branch) => record({ type: 'branch', ...branch }),
       ring,
     },
   })
@@ -112,7 +117,6 @@ function createServers(
       store,
       agent,
       epochMs: EPOCH_MS,
-      durability: 'fsync',
       links: { tamper: (effects) => bug.link?.(effects, bugs) ?? effects },
       turns: { settings, tamper: (effects) => bug.turn?.(effects, bugs) ?? effects, bend: (question) => bug.asks?.(question) ?? question },
     })
@@ -124,6 +128,7 @@ interface Of {
   readonly session: NewSession
   readonly number: number
   readonly cluster: SimulatedCluster
+  readonly store: SimulatedStore
 }
 
 function createTabs(
@@ -147,7 +152,7 @@ function createTabs(
       epochMs: EPOCH_MS,
       digest: sha256,
       record,
-      tamper: (client, effects) => bug.client?.(client, effects) ?? [client, effects],
+      tamper: bug.client ?? ((client, effects) => [client, effects]),
       bend: (client, event) => bug.hears?.(client, event, world.now()) ?? [client, event],
       ignoresRoom: bug.ignoresRoom === true,
     })
@@ -155,11 +160,11 @@ function createTabs(
   return tabs
 }
 
-function createForms({ world, random, size, record }: Stage, { session, number, cluster }: Of): readonly SimulatedForm[] {
+function createForms({ world, random, size, record }: Stage, { session, number, cluster, store }: Of): readonly SimulatedForm[] {
   if (!size.happens(FORMS)) return []
   const name = `form-${number + 1}`
   const means = { name, world, cluster, record, session: session.id, random: random.stream(name) }
-  return [new SimulatedForm({ ...means, epochMs: EPOCH_MS, durability: 'fsync' })]
+  return [new SimulatedForm({ ...means, epochMs: EPOCH_MS, durability: store.durability })]
 }
 
 function createAgent({ world, random, record }: Stage): SimulatedAgent {

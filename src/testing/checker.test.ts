@@ -18,6 +18,7 @@ const branch = (keeps: number, fields: Partial<StoreRecord & { type: 'branch' }>
   lineage: 1,
   from: 0,
   keeps,
+  isThere: true,
   isRestored: false,
   ...fields,
 })
@@ -210,7 +211,7 @@ describe('the checker', () => {
     ['I22', [...good.slice(0, -1), inTab({ type: 'left', code: 4400 }), rest()]],
     ['I23', [loaded, inTab({ type: 'quiet', forMs: 30_001 })]],
     ['I24', [loaded, inTab({ type: 'held', count: 21 })]],
-    ['I28', [typed(), { type: 'deleted', session }, durable(message(1))]],
+    ['I28', [typed(), { type: 'deleted', session, lineage: 0 }, durable(message(1))]],
   ])('[I0] names %s in a history that breaks just that (case %#)', (invariant, records) => {
     expect(broken(records)).toEqual([invariant])
   })

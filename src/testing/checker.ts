@@ -13,6 +13,9 @@ const VIOLATIONS_MAX = 20
 export class Checker {
   /** Everything broken so far, first first; bounded. */
   readonly violations: Violation[] = []
+  /** Questions that the store had made durable and then forgot, and those of them that are in its log at rest. */
+  forgotten = 0
+  repaired = 0
   readonly #sessions = new Map<string, SessionChecker>()
   readonly #belongings: Belongings = new Map()
 
@@ -21,7 +24,7 @@ export class Checker {
       case 'fault':
         return
       case 'rest':
-        for (const session of this.#sessions.values()) session.rest(entry.lineage)
+        for (const session of this.#sessions.values()) this.#rest(session, entry.lineage)
         return
       case 'typed':
       case 'kept':
@@ -47,6 +50,13 @@ export class Checker {
       case 'deleted':
         this.#session(entry.session).record(entry)
     }
+  }
+
+  #rest(session: SessionChecker, lineage: number): void {
+    session.rest(lineage)
+    const { forgotten, repaired } = session.repairs(lineage)
+    this.forgotten += forgotten
+    this.repaired += repaired
   }
 
   #session(name: string): SessionChecker {

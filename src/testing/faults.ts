@@ -23,6 +23,10 @@ const LONGEST = {
   'store full': 20_000,
   'store stalls': 12_000,
   'store clock jumps': 3_600_000,
+  'replica lags': 10_000,
+  'store fails over': 6_000,
+  'store is split': 12_000,
+  'backup restored': 0,
   'tab reload': 0,
   'tab crash': 30_000,
   'tab freeze': 60_000,
@@ -52,9 +56,25 @@ export interface Fault {
 
 const DIRECTIONS: Fault['directions'][] = [['browser'], ['server'], ['browser', 'server']]
 const FAULTS_MAX = 16
-/** Seeds that use a kind at all; what ends a conversation is rarer, because little can go wrong after it. */
-const USED_BY = 0.3
-const USED_BY_RARELY = 0.06
+/** How likely a kind is to be used in a world; each draws one. */
+const USED_BY = [0.08, 0.2, 0.4]
+/** … and a kind that only some worlds can have. */
+const USED_BY_REPLICAS = 0.5
+/** What ends a conversation is rarer, because little can go wrong after it, and so is what voids promises. */
+const RARE = 0.06
+export const RARE_KINDS: ReadonlySet<FaultKind> = new Set<FaultKind>(['session deleted', 'backup restored'])
+const REPLICA_KINDS: ReadonlySet<FaultKind> = new Set<FaultKind>(['replica lags', 'store fails over', 'store is split'])
+
+function usage(kind: FaultKind, usedBy: number): number {
+  if (RARE_KINDS.has(kind)) return RARE
+  return REPLICA_KINDS.has(kind) ? USED_BY_REPLICAS : usedBy
+}
+
+interface FaultTerms {
+  readonly untilMs: number
+  /** Whether the store has replicas. */
+  readonly hasReplicas: boolean
+}
 
 /**
  * The faults of one seed.
@@ -62,9 +82,11 @@ const USED_BY_RARELY = 0.06
  * Swarm testing (Groce et al., ISSTA 2012): each seed first draws which kinds it uses at all, because some bugs
  * only show when another kind does not get in their way. Half of the faults follow close upon another one, to hit recovery.
  */
-export function faultsOf(random: SeededRandom, untilMs: number): readonly Fault[] {
-  const drawn = FAULT_KINDS.filter((kind) => random.happens(kind === 'session deleted' ? USED_BY_RARELY : USED_BY))
-  const kinds = drawn.length > 0 ? drawn : [random.pick(FAULT_KINDS)]
+export function faultsOf(random: SeededRandom, { untilMs, hasReplicas }: FaultTerms): readonly Fault[] {
+  const usedBy = random.pick(USED_BY)
+  const able = FAULT_KINDS.filter((kind) => hasReplicas || !REPLICA_KINDS.has(kind))
+  const drawn = able.filter((kind) => random.happens(usage(kind, usedBy)))
+  const kinds = drawn.length > 0 ? drawn : [random.pick(able)]
   const faults: Fault[] = []
   for (let left = random.between(1, FAULTS_MAX); left > 0; left -= 1) {
     const kind = random.pick(kinds)

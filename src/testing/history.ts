@@ -108,10 +108,19 @@ export type StoreRecord =
   | (OfLineage & { readonly type: 'durable'; readonly entry: StoredEntry })
   /** The store says that entries up to `seq` are settled. */
   | (OfLineage & { readonly type: 'settled'; readonly seq: number })
-  /** A lineage begins, which has the entries up to `keeps` of another. `isRestored`: people put an old copy back, whatever was promised. */
-  | (OfLineage & { readonly type: 'branch'; readonly from: number; readonly keeps: number; readonly isRestored: boolean })
+  /**
+   * A lineage begins, which has the entries up to `keeps` of another, or not even the session. `isRestored`: people put an old copy
+   * back, whatever was promised.
+   */
+  | (OfLineage & {
+      readonly type: 'branch'
+      readonly from: number
+      readonly keeps: number
+      readonly isThere: boolean
+      readonly isRestored: boolean
+    })
   /** Somebody deleted the session with everything in it. */
-  | (OfSession & { readonly type: 'deleted' })
+  | (OfLineage & { readonly type: 'deleted' })
 
 export type HistoryRecord =
   | TabRecord

@@ -98,7 +98,7 @@ export class PairStore {
 
   folded(): FoldResult {
     const { head, items } = fold(this.entries())
-    return { type: 'folded', logId: this.logId, head, ...snapshotWindow(items) }
+    return { type: 'folded', logId: this.logId, head, settled: this.#settledSeq(), ...snapshotWindow(items) }
   }
 
   entries(): readonly Entry[] {

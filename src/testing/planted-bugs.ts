@@ -6,7 +6,7 @@
 import type { ClientEffect, ClientEvent, ClientLink } from '../browser/client-link-state.ts'
 import { fit, type Head } from '../conversation/conversation.ts'
 import type { Entry, TurnBody } from '../conversation/entry.ts'
-import { mintMessageId, SERVER_DEVICE } from '../conversation/ids.ts'
+import { mintMessageId, SERVER_DEVICE, type Cursor, type EntryId, type SessionId } from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import type { Claim, NewSession } from '../conversation-log/conversation-log.ts'
 import type { OpenTurn } from '../conversation-log/log-decisions.ts'
@@ -14,7 +14,7 @@ import type { MemoryStore } from '../conversation-log/memory-log.ts'
 import type { LogCommand } from '../conversation-log/sync-log.ts'
 import type { LinkEffect } from '../gateway/server-link-state.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
-import type { ServerFrame } from '../protocol/protocol.ts'
+import type { ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
 import type { TurnSettings } from '../turns/turn-settings.ts'
 import type { TurnEffect } from '../turns/turn-state.ts'
 import type { AskedOfAgent } from './simulated-agent.ts'
@@ -29,7 +29,7 @@ export interface PlantedBug {
   /** What the server's end of a link decided. */
   readonly link?: (effects: readonly LinkEffect[], random: SeededRandom) => readonly LinkEffect[]
   /** What the browser's end of a link decided. */
-  readonly client?: (client: ClientLink, effects: readonly ClientEffect[]) => readonly [ClientLink, readonly ClientEffect[]]
+  readonly client?: Deciding
   /** What it knows and hears before it decides. */
   readonly hears?: Hearing
   /** The page takes what its device keeps of other visitors and sessions for its own. */
@@ -46,6 +46,10 @@ export interface StoreBug {
   readonly command?: BentCommand
   /** Whom it gives a turn to. */
   readonly claim?: (claim: Claim) => Claim
+  /** It takes writes of a turn from processes that do not hold it. */
+  readonly ignoresOwners?: true
+  /** One replica is enough to call something settled. */
+  readonly settlesWithOne?: true
 }
 
 export interface StoreFacts {
@@ -56,6 +60,13 @@ export interface StoreFacts {
   readonly now: number
 }
 
+/** `before` is what the page knew when `event` happened. */
+type Deciding = (
+  client: ClientLink,
+  effects: readonly ClientEffect[],
+  before: ClientLink,
+  event: ClientEvent,
+) => readonly [ClientLink, readonly ClientEffect[]]
 type Hearing = (client: ClientLink, event: ClientEvent, now: number) => readonly [ClientLink, ClientEvent]
 type BentCommand = (command: LogCommand, store: StoreFacts) => LogCommand
 
@@ -112,6 +123,47 @@ function putAt(turn: OpenTurn, bodies: readonly TurnBody[]): readonly TurnBody[]
   })
 }
 
+/** A place in the log is found by its number alone. */
+const readsByNumber: BentCommand = (command, { memory }) => {
+  if (command.name !== 'read') return command
+  const [session, after, limit] = command.args
+  const own = after === undefined ? undefined : idAt(memory, session, after.seq)
+  return after === undefined || own === undefined ? command : { name: 'read', args: [session, { ...after, id: own }, limit] }
+}
+
+function idAt(memory: MemoryStore, session: SessionId, seq: number): EntryId | undefined {
+  for (let after: Cursor | undefined; ;) {
+    const read = memory.read(session, after, READ_ENTRIES_MAX)
+    const last = read.type === 'entries' ? read.entries.at(-1) : undefined
+    if (read.type !== 'entries' || last === undefined) return undefined
+    if (last.seq >= seq) return read.entries.find((entry) => entry.seq === seq)?.id
+    after = { logId: read.logId, seq: last.seq, id: last.id }
+  }
+}
+
+/** What was accepted up to `seq` counts as accepted still. */
+const stillAccepted = (client: ClientLink, before: ClientLink, seq: number): ClientLink => ({
+  ...client,
+  questions: client.questions.map((question) => {
+    const was = before.questions.find(({ messageId }) => messageId === question.messageId)
+    return was?.state.status === 'accepted' && was.state.seq <= seq ? { ...question, state: was.state } : question
+  }),
+})
+
+/** A heartbeat that says only how long the log is. */
+function withoutId(parsed: Parsed<ServerFrame>, { view }: ClientLink): Parsed<ServerFrame> {
+  const own = view.conversation.head
+  if (!parsed.ok || parsed.frame.type !== 'ping' || own === undefined || parsed.frame.head?.seq !== own.seq) return parsed
+  return { ok: true, frame: { ...parsed.frame, head: own } }
+}
+
+const forkIn = (event: ClientEvent): WelcomeFrame | undefined =>
+  event.type === 'frames'
+    ? event.frames.flatMap((parsed) =>
+        parsed.ok && parsed.frame.type === 'welcome' && parsed.frame.outcome === 'fork' ? [parsed.frame] : [],
+      )[0]
+    : undefined
+
 /** Changes each entry that arrives and does not fit as `how` says. */
 const bending =
   (how: 'hole' | 'seen', bent: (entry: Entry, head: Head | undefined) => Entry): Hearing =>
@@ -138,8 +190,11 @@ export const PLANTED_BUGS = {
   'acknowledged before it is durable': { store: { acknowledgesEarly: true } },
   'a repeated question is stored again': { store: { command: forgetsIds(0) } },
   'the key of a question expires': { store: { command: forgetsIds(5_000) } },
-  'no fence': { store: { command: takesAnyFence } },
-  'a turn is taken over without a new fence': { store: { command: takesAnyFence, claim: (claim) => ({ ...claim, fence: 1 }) } },
+  'no fence': { store: { command: takesAnyFence, ignoresOwners: true } },
+  'a turn is taken over without a new fence': {
+    store: { command: takesAnyFence, ignoresOwners: true, claim: (claim) => ({ ...claim, fence: 1 }) },
+  },
+  'settled is said when one replica has it': { store: { settlesWithOne: true } },
   'a question brings a deleted session back': {
     store: {
       command: (command, { memory, sessions }) => {
@@ -191,6 +246,28 @@ export const PLANTED_BUGS = {
     ],
   },
   'what the device keeps of others is sent too': { seesAll: true },
+  'a question is forgotten when it is accepted': {
+    client: (client, effects) => [{ ...client, questions: client.questions.filter(({ state }) => state.status !== 'accepted') }, effects],
+  },
+  'nothing is sent again after a fork': {
+    client: (client, effects, before, event) => [
+      forkIn(event) === undefined ? client : stillAccepted(client, before, Number.POSITIVE_INFINITY),
+      effects,
+    ],
+  },
+  'what another log has the place for is taken to be in it': {
+    client: (client, effects, before, event) => {
+      const fork = forkIn(event)
+      return [fork === undefined ? client : stillAccepted(client, before, fork.head?.seq ?? 0), effects]
+    },
+  },
+  'a fork is not said': { client: (client, effects) => [{ ...client, forks: 0 }, effects] },
+  'a cursor has no id': { store: { command: readsByNumber } },
+  'neither cursors nor heartbeats say which log they are of': {
+    store: { command: readsByNumber },
+    hears: (client, event) =>
+      event.type === 'frames' ? [client, { ...event, frames: event.frames.map((parsed) => withoutId(parsed, client)) }] : [client, event],
+  },
   'a full page drops questions': { ignoresRoom: true },
   'entries are applied over a hole': {
     link: (effects, random) =>

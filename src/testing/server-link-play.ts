@@ -56,7 +56,7 @@ export const readFailed: LinkEvent = { type: 'read', result: { type: 'failed' } 
 export const readFork: LinkEvent = { type: 'read', result: { type: 'fork', logId: OTHER_LOG, head: undefined, settled: 0 } }
 export const folded = (head: number, logId = LOG): LinkEvent => ({
   type: 'folded',
-  result: { type: 'folded', logId, head: head === 0 ? undefined : { seq: head, id: idOf(head) }, items: [], earlier: 0 },
+  result: { type: 'folded', logId, head: head === 0 ? undefined : { seq: head, id: idOf(head) }, settled: head, items: [], earlier: 0 },
 })
 export const foldFailed: LinkEvent = { type: 'folded', result: { type: 'failed' } }
 export const asked = (number: number, result: AskedResult): LinkEvent => ({ type: 'asked', messageId: messageIdOf(number), result })

@@ -21,6 +21,11 @@ interface Place {
 
 type Seen<Type extends (StoreRecord | TabRecord | TurnRecord)['type']> = Extract<StoreRecord | TabRecord | TurnRecord, { type: Type }>
 
+export interface Repairs {
+  readonly forgotten: number
+  readonly repaired: number
+}
+
 /** To whom ids and texts belong, over all sessions. */
 export type Belongings = Map<string, string>
 
@@ -38,10 +43,16 @@ export class SessionChecker {
   readonly #entrusted = new Set<string>()
   /** In each lineage, up to where the store says that it will keep everything. */
   readonly #settled = new Map<number, number>()
-  readonly #granted = new Set<string>()
+  /** The lineage of the last old copy that people put back. */
+  #restored = 0
+  /** The highest mark that the store ever told. */
+  #mostSettled = 0
+  /** How often each right to write a turn was given: a store that forgets may give one again. */
+  readonly #granted = new Map<string, number>()
   readonly #calls = new Map<number, Call>()
   readonly #tabs = new Map<string, TabChecker>()
-  #isDeleted = false
+  /** Lineages that do not have the session any more. */
+  readonly #deletedIn = new Set<number>()
 
   constructor(name: string, broken: Broken, belongings: Belongings) {
     this.#name = name
@@ -85,10 +96,10 @@ export class SessionChecker {
         this.#branch(entry)
         return
       case 'deleted':
-        this.#isDeleted = true
+        this.#deletedIn.add(entry.lineage)
         return
       case 'claimed':
-        this.#granted.add(`${entry.turnId}/${entry.fence}`)
+        this.#granted.set(`${entry.turnId}/${entry.fence}`, this.#grantsOf(entry) + 1)
         return
       case 'asked':
         this.#asked(entry)
@@ -99,12 +110,19 @@ export class SessionChecker {
     }
   }
 
+  /** What the store forgot of questions, and how many of those are in the log all the same. */
+  repairs(lineage: number): Repairs {
+    const inLog = new Map([...questionsBack(this.#tree.head(lineage))].map((node) => [node.entry.messageId, node]))
+    const forgotten = [...this.#places].filter(([id, places]) => places.some(({ node }) => inLog.get(id) !== node))
+    return { forgotten: forgotten.length, repaired: forgotten.filter(([id]) => inLog.has(id)).length }
+  }
+
   /** Everything is healed and nothing moves any more. */
   rest(lineage: number): void {
     const head = this.#tree.head(lineage)
     for (const lineageHead of this.#tree.lineages.values()) checkLog(lineageHead, this.#calls, this.#broken)
-    if (this.#isDeleted) return
-    for (const tab of this.#tabs.values()) tab.rest(head)
+    if (this.#deletedIn.has(lineage)) return
+    for (const tab of this.#tabs.values()) tab.rest(head, this.#deletedIn.size > 0)
     checkOutcomes(head, this.#broken)
     this.#keepsWhatWasEntrusted(head)
   }
@@ -145,7 +163,7 @@ export class SessionChecker {
 
   #durable({ lineage, entry }: Seen<'durable'>): void {
     const last = this.#tree.head(lineage)
-    if (this.#isDeleted) this.#broken('I28', `entry ${entry.seq} was appended after the session was deleted`)
+    if (this.#deletedIn.has(lineage)) this.#broken('I28', `entry ${entry.seq} was appended after the session was deleted`)
     if (entry.seq !== seqOf(last) + 1) this.#broken('I7', `entry ${entry.seq} follows ${seqOf(last)}`)
     if (entry.prev !== last?.entry.id) this.#broken('I7', `entry ${entry.seq} names another entry before it`)
     if (this.#tree.find(entry.id) !== undefined) this.#broken('I7', `entry ${entry.seq} has the id of another`)
@@ -185,30 +203,40 @@ export class SessionChecker {
     const before = this.#settled.get(lineage) ?? 0
     if (seq < before) this.#broken('I19', `the mark of lineage ${lineage} fell from ${before} to ${seq}`)
     this.#settled.set(lineage, Math.max(before, seq))
+    this.#mostSettled = Math.max(this.#mostSettled, seq)
   }
 
   #marked({ tab, seq }: Seen<'marked'>): void {
-    const most = Math.max(0, ...this.#settled.values())
+    const most = this.#mostSettled
     if (seq > most) this.#broken('I19', `${tab} was told that ${seq} entries are settled, the store says ${most}`)
     this.#tab(tab).mark(seq)
   }
 
   #forgot({ tab, messageId }: Seen<'forgot'>): void {
     const places = this.#places.get(messageId) ?? []
-    const { marked, held } = this.#tab(tab)
-    held.delete(messageId)
+    const { marked } = this.#tab(tab)
+    // Whichever page of the device it was: from here on only the log has it.
+    this.#tab(this.#typed.get(messageId)?.tab ?? tab).held.delete(messageId)
     if (!places.some(({ node }) => node.entry.seq <= marked))
       this.#broken('I18', `${tab} forgot ${messageId} at ${places.at(-1)?.node.entry.seq ?? 'no place'} with the mark at ${marked}`)
-    this.#entrusted.add(messageId)
+    if (!this.#isVoid(places)) this.#entrusted.add(messageId)
   }
 
-  #branch({ lineage, from, keeps, isRestored }: Seen<'branch'>): void {
+  /** Whether what was said of a question was said before an old copy was put back that does not have it. */
+  #isVoid(places: readonly Place[]): boolean {
+    const head = this.#tree.head(this.#restored)
+    return places.every(({ lineage, node }) => lineage < this.#restored && !continues(head, node))
+  }
+
+  #branch({ lineage, from, keeps, isThere, isRestored }: Seen<'branch'>): void {
+    if (!isThere) this.#deletedIn.add(lineage)
     const head = this.#tree.branch(lineage, from, keeps)
     if (isRestored) {
       // Whatever was promised is void beyond the old copy.
+      this.#restored = lineage
       this.#entrusted.clear()
       this.#settled.clear()
-    } else {
+    } else if (isThere) {
       const mark = Math.max(0, ...this.#settled.values())
       if (mark > keeps) this.#broken('I19', `lineage ${lineage} keeps ${keeps} entries, ${mark} were settled`)
       else this.#keepsWhatWasEntrusted(head)
@@ -233,15 +261,18 @@ export class SessionChecker {
     if (fence < last || (fence === last && !isAgain)) this.#broken('I14', `entry ${entry.seq} starts under fence ${fence} after ${last}`)
   }
 
+  #grantsOf({ turnId, fence }: { readonly turnId: string; readonly fence: number }): number {
+    return this.#granted.get(`${turnId}/${fence}`) ?? 0
+  }
+
   #callsOf({ turnId, fence }: Pick<StoredEntry, 'turnId' | 'fence'>): readonly Call[] {
     return [...this.#calls.values()].filter((call) => call.turnId === turnId && call.fence === fence)
   }
 
   #asked({ turnId, call, fence, text, before }: Seen<'asked'>): void {
-    const others = this.#callsOf({ turnId, fence })
-    if (!this.#granted.has(`${turnId}/${fence}`))
-      this.#broken('I15', `turn ${turnId} was asked under fence ${fence}, which nobody was given`)
-    if (others.some((other) => !other.isTurnedAway)) this.#broken('I15', `turn ${turnId} was asked twice under fence ${fence}`)
+    const times = 1 + this.#callsOf({ turnId, fence }).filter((other) => !other.isTurnedAway).length
+    const grants = this.#grantsOf({ turnId, fence })
+    if (times > grants) this.#broken('I15', `turn ${turnId} was asked ${times} times under fence ${fence}, which was given ${grants} times`)
     this.#calls.set(call, { turnId, fence, text: '', isTurnedAway: false })
     if (this.#isForeign(turnId, text, ...before)) return this.#broken('I21', `the agent was asked what belongs to another session`)
     const own = [...this.#tree.lineages.values()].flatMap((head) => toldOf(head, turnId))

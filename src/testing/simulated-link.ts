@@ -18,7 +18,8 @@ import { formatFrames, parseClientFrames } from '../protocol/parse-frame.ts'
 import type { ServerFrame } from '../protocol/protocol.ts'
 import type { Connection, Peer } from './simulated-network.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
-import type { StoreAnswer, StorePort } from './simulated-store.ts'
+import type { StorePort } from './simulated-store.ts'
+import type { StoreAnswer } from './store-node.ts'
 
 export interface SimulatedLinkOptions {
   readonly process: SimulatedProcess
@@ -216,7 +217,7 @@ export class SimulatedLink implements Peer {
       const entries = result.entries.filter(({ seq }) => seq <= upTo)
       const conversation = folding(entries, so?.conversation)
       if (conversation === undefined) return then('failed')
-      const folded = { logId: result.logId, conversation }
+      const folded = { logId: result.logId, conversation, settled: result.settled }
       return entries.length < READ_ENTRIES_MAX ? then(folded) : this.#fold(then, upTo, folded)
     })
   }
@@ -225,6 +226,7 @@ export class SimulatedLink implements Peer {
 interface Folded {
   readonly logId: LogId
   readonly conversation: Conversation
+  readonly settled: number
 }
 
 /** `undefined` when the entries do not follow one another. */
@@ -237,10 +239,11 @@ function folding(entries: readonly Entry[], so: Conversation = EMPTY_CONVERSATIO
   }
 }
 
-const foldResult = ({ logId, conversation: { head, items } }: Folded): FoldResult => ({
+const foldResult = ({ logId, settled, conversation: { head, items } }: Folded): FoldResult => ({
   type: 'folded',
   logId,
   head,
+  settled,
   ...snapshotWindow(items),
 })
 

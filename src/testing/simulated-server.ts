@@ -3,7 +3,6 @@
  */
 import type { SessionId, VisitorId } from '../conversation/ids.ts'
 import { SEND_BUFFER_PAUSE_BYTES } from '../conversation/limits.ts'
-import type { Durability } from '../conversation/durability.ts'
 import type { AskResult, NewQuestion } from '../conversation-log/conversation-log.ts'
 import type { Rings } from '../conversation-log/doorbells.ts'
 import { createAdmission, type Admission } from '../gateway/admission.ts'
@@ -12,8 +11,9 @@ import { isAskResult, SimulatedLink, type SimulatedLinkOptions } from './simulat
 import type { Connection, Peer } from './simulated-network.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedProcess } from './simulated-process.ts'
-import type { SimulatedStore, StoreAnswer } from './simulated-store.ts'
+import type { SimulatedStore, StorePort } from './simulated-store.ts'
 import { SimulatedTurns, type SimulatedTurnsOptions } from './simulated-turns.ts'
+import type { StoreAnswer } from './store-node.ts'
 import type { World } from './world.ts'
 
 export interface SimulatedServerOptions {
@@ -23,7 +23,6 @@ export interface SimulatedServerOptions {
   readonly store: SimulatedStore
   readonly agent: SimulatedAgent
   readonly epochMs: number
-  readonly durability: Durability
   readonly links: Pick<SimulatedLinkOptions, 'tamper'>
   readonly turns: Pick<SimulatedTurnsOptions, 'settings' | 'tamper' | 'bend'>
 }
@@ -42,6 +41,7 @@ export class SimulatedServer {
   #admission: Admission
   #turns: SimulatedTurns
   #lives = 0
+  #port: StorePort
   #isDraining = false
   #slowUntil = 0
   #clockOff = 0
@@ -51,6 +51,7 @@ export class SimulatedServer {
     this.#options = options
     this.#process = new SimulatedProcess(options.world)
     this.#admission = this.#newAdmission()
+    this.#port = options.store.portOf(this.#owner)
     this.#turns = this.#newTurns()
   }
 
@@ -66,11 +67,11 @@ export class SimulatedServer {
   /** Takes a browser's connection, unless it is dead or about to go. */
   accept(connection: Connection, visitor: VisitorId): Peer | undefined {
     if (!this.#process.isAlive || this.#isDraining) return undefined
-    const { world, links, store, durability } = this.#options
+    const { world, links, store } = this.#options
     const buffered = (): number => (world.now() < this.#slowUntil ? SEND_BUFFER_PAUSE_BYTES : 0)
-    const port = store.portOf(this.name)
+    const { durability } = store
     const link = new SimulatedLink(
-      { ...links, durability, visitor, buffered, store: port, admission: this.#admission, process: this.#process },
+      { ...links, durability, visitor, buffered, store: this.#port, admission: this.#admission, process: this.#process },
       connection,
       () => this.#links.delete(connection),
     )
@@ -82,7 +83,7 @@ export class SimulatedServer {
   post(session: SessionId, question: NewQuestion, answer: (result: AskResult | undefined) => void): void {
     this.#process.run(() => {
       const reply = this.#process.bound((given: StoreAnswer) => answer(given.ok ? askResult(given.result) : undefined))
-      this.#options.store.portOf(this.name).submit({ name: 'ask', args: [session, question] }, reply)
+      this.#port.submit({ name: 'ask', args: [session, question] }, reply)
     })
   }
 
@@ -129,7 +130,7 @@ export class SimulatedServer {
   /** Dies at once; everything volatile is gone. Starts again after `ms`. */
   crash(ms: number): void {
     this.#process.kill()
-    this.#options.store.died(this.name)
+    this.#options.store.died(this.#owner)
     for (const connection of this.#links.keys()) connection.kill('server', ABNORMAL)
     this.#links.clear()
     this.#options.world.after(ms, () => {
@@ -148,9 +149,14 @@ export class SimulatedServer {
   #newTurns(): SimulatedTurns {
     const { store, world, epochMs, agent, random, turns } = this.#options
     this.#lives += 1
+    this.#port = store.portOf(this.#owner)
     const wallNow = (): number => epochMs + world.now() + this.#clockOff
-    const owner = `${this.name}/${this.#lives}`
-    return new SimulatedTurns({ ...turns, agent, random, owner, wallNow, store: store.portOf(this.name), process: this.#process })
+    return new SimulatedTurns({ ...turns, agent, random, owner: this.#owner, wallNow, store: this.#port, process: this.#process })
+  }
+
+  /** This life of it. */
+  get #owner(): string {
+    return `${this.name}/${this.#lives}`
   }
 }
 

@@ -1,25 +1,18 @@
 /**
- * A store as its users see it: commands are committed in groups, what was committed survives, what was waiting may not, an answer can
- * be lost after its command was carried out, and all of it may be slow, full, stalled or away.
- *
- * `file` stands for SQLite with `synchronous=FULL`: one process has it, and it ends with that process. `shared` stands for one Redis with
- * `appendfsync always`: many processes use it, and it outlives each of them.
+ * A store as its users see it. `file` stands for SQLite with `synchronous=FULL`: one process has it, and it ends with that process.
+ * `shared` stands for one Redis with `appendfsync always`: many processes use it, and it outlives each of them. `replicated` stands for
+ * a Redis with replicas: it forgets what was not settled when one of them takes its place, and may go on for a while beside it.
  */
-import type { Entry } from '../conversation/entry.ts'
-import type { Cursor, SessionId } from '../conversation/ids.ts'
-import { READ_ENTRIES_MAX, STORE_STALL_MAX_MS } from '../conversation/limits.ts'
-import type { Claim, NewSession } from '../conversation-log/conversation-log.ts'
-import { LogError } from '../conversation-log/log-error.ts'
-import { createMemoryStore, type MemorySnapshot, type MemoryStore } from '../conversation-log/memory-log.ts'
-import { isRead, ringsOf, runCommand, type CommandName, type LogCommand, type ResultOf } from '../conversation-log/sync-log.ts'
-import type { Rings } from '../conversation-log/doorbells.ts'
+import type { NewSession } from '../conversation-log/conversation-log.ts'
+import type { Durability } from '../conversation/durability.ts'
+import type { SessionId } from '../conversation/ids.ts'
+import type { MemorySnapshot } from '../conversation-log/memory-log.ts'
+import type { LogCommand } from '../conversation-log/sync-log.ts'
 import type { StoreBug } from './planted-bugs.ts'
+import { Replication } from './replication.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import { newStore, StoreNode, type NodeMeans, type StoreAnswer, type StoreHearing, type StoreTrouble } from './store-node.ts'
 import type { World } from './world.ts'
-
-export type StoreAnswer<Name extends CommandName = CommandName> =
-  | { readonly ok: true; readonly result: ResultOf<Name> }
-  | { readonly ok: false; readonly error: LogError }
 
 /** What one process sees of the store. */
 export interface StorePort {
@@ -27,7 +20,7 @@ export interface StorePort {
   submit(command: LogCommand, reply: (answer: StoreAnswer) => void): void
 }
 
-export type StoreKind = 'file' | 'shared'
+export type StoreKind = 'file' | 'shared' | 'replicated'
 
 export interface SimulatedStoreOptions {
   readonly world: World
@@ -35,202 +28,195 @@ export interface SimulatedStoreOptions {
   readonly kind: StoreKind
   /** The wall clock of the store's machine, milliseconds since the epoch. */
   readonly wallNow: () => number
+  /** What leases run on, in milliseconds. */
+  readonly leaseNow: () => number
   /** Made at once. */
   readonly sessions: readonly NewSession[]
   readonly bug: StoreBug
-  readonly hearing: StoreHearing
+  readonly hearing: StoreHearing & BranchHearing
 }
 
-/** What an observer beside the store notices. */
-export interface StoreHearing {
-  durable(session: SessionId, lineage: number, entry: Entry): void
-  settled(session: SessionId, lineage: number, seq: number): void
-  claimed(claim: Claim): void
-  deleted(session: SessionId): void
-  /** A doorbell: something was appended to a session, or a turn may be claimable. */
-  ring(rings: Rings): void
+/** What an observer notices when another history begins. */
+export interface BranchHearing {
+  branched(branch: Branch): void
 }
 
-interface Waiting {
-  readonly owner: string
-  readonly command: LogCommand
-  /** `undefined` once it was answered that the store stalls. */
-  reply: ((answer: StoreAnswer) => void) | undefined
+export interface Branch {
+  readonly session: SessionId
+  readonly lineage: number
+  readonly from: number
+  /** How many of the session's entries the new history has, and whether it has the session at all. */
+  readonly keeps: number
+  readonly isThere: boolean
+  /** People put an old copy back. */
+  readonly isRestored: boolean
+}
+
+/** Electing another takes so long, in which nobody is answered. */
+const ELECTION_MS = 3_000
+const BACKUP_EVERY_MS = 10_000
+const BACKUPS = 2
+
+interface Backup {
+  readonly at: number
+  readonly lineage: number
+  readonly snapshot: MemorySnapshot
+}
+
+interface Copy {
+  readonly node: StoreNode
+  readonly replication: Replication | undefined
 }
 
 export class SimulatedStore {
+  readonly durability: Durability
   readonly #options: SimulatedStoreOptions
-  readonly #memory: MemoryStore
-  #waiting: Waiting[] = []
-  #isCommitPlanned = false
-  /** Grows when the owning process dies: answers meant for it are lost. */
-  #life = 0
-  #slowUntil = 0
-  #awayUntil = 0
-  #fullUntil = 0
-  #stall: { readonly from: number; readonly until: number } = { from: 0, until: 0 }
-  readonly #told = new Map<SessionId, Cursor | undefined>()
+  readonly #means: NodeMeans
+  readonly #trouble: StoreTrouble = { slowUntil: 0, awayUntil: 0, fullUntil: 0 }
+  #primary: Copy
+  /** One that was replaced and does not know it, and the processes that still use it. */
+  #minority: (Copy & { readonly owners: ReadonlySet<string> }) | undefined
+  #lineages = 1
   /** What a crash goes back to. */
   #committed: MemorySnapshot
+  /** Old copies, the newest last. */
+  #backups: readonly Backup[]
 
   constructor(options: SimulatedStoreOptions) {
     this.#options = options
-    const { world, random, wallNow, sessions } = options
-    this.#memory = createMemoryStore(
-      { now: () => Math.floor(wallNow()), leaseNow: () => world.now(), random: (count) => random.bytes(count) },
-      { durability: 'fsync' },
-    )
-    for (const session of sessions) this.#memory.createSession(session)
-    this.#committed = this.#memory.snapshot()
+    const { kind } = options
+    this.durability = kind === 'replicated' ? 'replicated' : 'fsync'
+    this.#means = {
+      ...options,
+      knowsOwners: kind !== 'file',
+      trouble: this.#trouble,
+      committed: (lineage, snapshot) => this.#keep(lineage, snapshot),
+    }
+    this.#committed = newStore(this.#means)
+    this.#backups = [{ at: 0, lineage: 0, snapshot: this.#committed }]
+    this.#primary = this.#begin(0, this.#committed)
   }
 
-  /** As the process of that name sees it. */
+  /** As one life of a process sees it: `name/life`. */
   portOf(owner: string): StorePort {
-    return { submit: (command, reply) => this.#submit({ owner, command, reply }) }
+    const name = owner.split('/')[0] ?? owner
+    return {
+      submit: (command, reply) => {
+        const { node } = this.#minority?.owners.has(name) === true ? this.#minority : this.#primary
+        node.submit({ owner, command, reply })
+      },
+    }
   }
 
-  /** The store's latest history. */
+  /** Its latest history. */
   get lineage(): number {
-    return 0
+    return this.#primary.node.lineage
   }
 
   /** What is in it now. */
   get contents(): MemorySnapshot['sessions'] {
-    return this.#memory.snapshot().sessions
+    return this.#primary.node.snapshot.sessions
+  }
+
+  /** Everybody uses the same copy. */
+  get isWhole(): boolean {
+    return this.#minority === undefined
   }
 
   /** Each commit takes up to seconds for so long. */
   slowFor(ms: number): void {
-    this.#slowUntil = this.#options.world.now() + ms
+    this.#trouble.slowUntil = this.#options.world.now() + ms
   }
 
   /** Every command fails for so long; half of them were carried out all the same. */
   awayFor(ms: number): void {
-    this.#awayUntil = this.#options.world.now() + ms
+    this.#trouble.awayUntil = this.#options.world.now() + ms
   }
 
   /** Nothing can be written for so long. */
   fullFor(ms: number): void {
-    this.#fullUntil = this.#options.world.now() + ms
+    this.#trouble.fullUntil = this.#options.world.now() + ms
   }
 
-  /** The commit that is next takes so long, and everybody who waits for it learns after a while that nothing is known. */
   stallFor(ms: number): void {
-    const { world } = this.#options
-    this.#stall = { from: world.now(), until: world.now() + ms }
-    if (ms > STORE_STALL_MAX_MS) world.after(STORE_STALL_MAX_MS, () => this.#refuseWaiting())
+    this.#primary.node.stallFor(ms)
   }
 
-  /** A process died. A file ends with it, and with it what waited and all leases; a shared store may still get what was on its way. */
+  /** A process died. A file ends with it, and with it what waited and all leases; another store may still get what was on its way. */
   died(owner: string): void {
-    if (this.#options.kind === 'shared') {
-      this.#waiting = this.#waiting.filter((waiting) => waiting.owner !== owner || this.#options.random.happens(0.5))
+    if (this.#options.kind !== 'file') {
+      this.#primary.node.ownerDied(owner)
+      this.#minority?.node.ownerDied(owner)
       return
     }
-    this.#life += 1
-    this.#waiting = []
-    this.#memory.restore(this.#committed)
-    this.#memory.releaseAll()
+    this.#primary.node.end(false)
+    this.#primary = this.#begin(this.lineage, this.#committed)
+    this.#primary.node.releaseAll()
   }
 
-  #submit(waiting: Waiting): void {
-    const { world, bug } = this.#options
-    const isStalled = world.now() < this.#stall.until && world.now() >= this.#stall.from + STORE_STALL_MAX_MS
-    if (isStalled) return this.#answer([{ reply: waiting.reply, answer: unavailable('stalls') }])
-    if (bug.acknowledgesEarly === true) this.#answer([{ reply: waiting.reply, answer: this.#run(waiting.command) }])
-    else this.#waiting.push(waiting)
-    return this.#planCommit()
+  /** One replica falls behind. `false` where there are none. */
+  lag(target: number, ms: number): boolean {
+    this.#primary.replication?.lag(target, ms)
+    return this.#primary.replication !== undefined
   }
 
-  #planCommit(): void {
-    if (this.#isCommitPlanned) return
-    this.#isCommitPlanned = true
-    const { world, random } = this.#options
-    const takesMs = world.now() < this.#slowUntil ? random.between(200, 3000) : random.between(0, 4)
-    world.after(Math.max(takesMs, this.#stall.until - world.now()), () => this.#commit())
+  /** The store dies, and a replica takes its place with what it has. `false` when there is none that can. */
+  failOver(target: number): boolean {
+    const snapshot = this.#primary.replication?.promote(target)
+    if (snapshot === undefined) return false
+    this.#primary.node.end(true)
+    this.#replace({ lineage: this.lineage, snapshot }, false)
+    return true
   }
 
-  /** What is being committed may be done, what only waited for that never is. */
-  #refuseWaiting(): void {
-    this.#answer(this.#waiting.map(({ reply }) => ({ reply, answer: unavailable('stalls') })))
-    this.#waiting = this.#waiting.filter(() => this.#options.random.happens(0.5)).map((waiting) => ({ ...waiting, reply: undefined }))
-  }
-
-  #commit(): void {
-    const { world } = this.#options
-    this.#isCommitPlanned = false
-    // Stalled since it was planned.
-    if (world.now() < this.#stall.until) return this.#planCommit()
-    const batch = this.#waiting
-    this.#waiting = []
-    const answers = batch.map(({ command, reply }) => ({ reply, answer: this.#run(command) }))
-    this.#committed = this.#memory.snapshot()
-    for (const session of new Set(batch.map(({ command }) => appendedTo(command)))) if (session !== undefined) this.#tellDurable(session)
-    return this.#answer(answers)
-  }
-
-  /** Answers take a moment, and are lost with the process they were meant for. */
-  #answer(answers: readonly { readonly reply: Waiting['reply']; readonly answer: StoreAnswer }[]): void {
-    const { world, random } = this.#options
-    const life = this.#life
-    world.after(random.between(0, 3), () => {
-      if (life === this.#life) for (const { reply, answer } of answers) reply?.(answer)
+  /** The store is cut off from its replicas with some of the processes, and goes on with those until it is healed. */
+  partition(target: number, names: readonly string[], ms: number): boolean {
+    const snapshot = this.#primary.replication?.promote(target)
+    if (snapshot === undefined || this.#minority !== undefined) return false
+    const minority = { ...this.#primary, owners: new Set(names) }
+    minority.replication?.cutOff()
+    this.#minority = minority
+    this.#options.world.after(ms, () => {
+      this.#minority = undefined
+      minority.node.end(true)
     })
+    this.#replace({ lineage: this.lineage, snapshot }, false)
+    return true
   }
 
-  #run(command: LogCommand): StoreAnswer {
-    const { world, random, hearing } = this.#options
-    const isAway = world.now() < this.#awayUntil
-    if (isAway && random.happens(0.5)) return unavailable('is away')
-    if (world.now() < this.#fullUntil && !isRead(command)) return unavailable('is full')
-    // What a deletion takes away was there.
-    if (command.name === 'deleteSession') this.#tellDurable(command.args[0])
-    let result: ResultOf<CommandName>
-    try {
-      result = runCommand(this.#memory, this.#bent(command))
-    } catch (cause) {
-      return { ok: false, error: new LogError('corrupt', 'the simulated store refused what breaks its rules', { cause }) }
-    }
-    if (command.name === 'deleteSession' && result === true) hearing.deleted(command.args[0])
-    const rings = ringsOf(command, result)
-    if (rings.session !== undefined || rings.work) hearing.ring(rings)
-    if (command.name === 'claim') result = this.#claimed(result)
-    return isAway ? unavailable('is away') : { ok: true, result }
+  /** People put an old copy back. */
+  restoreBackup(): void {
+    const [oldest] = this.#backups
+    if (oldest === undefined) return
+    this.#primary.node.end(true)
+    this.#replace(oldest, true)
+    this.#primary.node.releaseAll()
   }
 
-  #claimed(result: ResultOf<CommandName>): readonly Claim[] {
-    const { hearing, bug } = this.#options
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `claim` answers with claims
-    const claims = (result as readonly Claim[]).map((claim) => bug.claim?.(claim) ?? claim)
-    for (const claim of claims) hearing.claimed(claim)
-    return claims
-  }
-
-  /** With a planted bug, the command that is carried out instead. */
-  #bent(command: LogCommand): LogCommand {
-    const { bug, sessions, random, wallNow } = this.#options
-    return bug.command?.(command, { memory: this.#memory, sessions, random, now: wallNow() }) ?? command
-  }
-
-  #tellDurable(session: SessionId): void {
-    const { hearing } = this.#options
-    for (;;) {
-      const read = this.#memory.read(session, this.#told.get(session), READ_ENTRIES_MAX)
-      // A session that was made again.
-      if (read.type === 'fork' && this.#told.delete(session)) continue
-      const last = read.type === 'entries' ? read.entries.at(-1) : undefined
-      if (read.type !== 'entries' || last === undefined) return
-      for (const entry of read.entries) hearing.durable(session, this.lineage, entry)
-      hearing.settled(session, this.lineage, last.seq)
-      this.#told.set(session, { logId: read.logId, seq: last.seq, id: last.id })
+  #replace({ lineage: from, snapshot }: Pick<Backup, 'lineage' | 'snapshot'>, isRestored: boolean): void {
+    const { hearing, sessions } = this.#options
+    const lineage = this.#lineages
+    this.#lineages += 1
+    this.#primary = this.#begin(lineage, snapshot)
+    for (const { id } of sessions) {
+      const record = snapshot.sessions.get(id)
+      hearing.branched({ session: id, lineage, from, keeps: record?.head?.seq ?? 0, isThere: record !== undefined, isRestored })
     }
   }
-}
 
-const unavailable = (why: string): StoreAnswer => ({ ok: false, error: new LogError('unavailable', `the simulated store ${why}`) })
+  #begin(lineage: number, snapshot: MemorySnapshot): Copy {
+    const { world, random, kind, bug } = this.#options
+    const isFirst = lineage === 0
+    const opensAt = isFirst || kind === 'file' ? 0 : world.now() + random.between(200, ELECTION_MS)
+    const replication = kind === 'replicated' ? new Replication(world, random, { bug, snapshot, isOld: isFirst }) : undefined
+    return { replication, node: new StoreNode(this.#means, { lineage, snapshot, opensAt, replication }) }
+  }
 
-/** The session that a command may have appended to. */
-function appendedTo(command: LogCommand): SessionId | undefined {
-  if (command.name === 'ask' || command.name === 'stop') return command.args[0]
-  return command.name === 'write' ? command.args[0].session : undefined
+  #keep(lineage: number, snapshot: MemorySnapshot): void {
+    if (lineage !== this.lineage) return
+    this.#committed = snapshot
+    const at = this.#options.world.now()
+    if (at - (this.#backups.at(-1)?.at ?? 0) >= BACKUP_EVERY_MS)
+      this.#backups = [...this.#backups, { at, lineage, snapshot }].slice(-BACKUPS)
+  }
 }

@@ -12,6 +12,7 @@ import { formatFrames, parseServerFrames, type Parsed } from '../protocol/parse-
 import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
 import type { OutboxChange } from '../browser/outbox.ts'
 import type { HistoryRecord, ShownItem, TabFact } from './history.ts'
+import type { PlantedBug } from './planted-bugs.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimulatedDevice } from './simulated-device.ts'
 import type { Accept, Connection, Peer, SimulatedNetwork } from './simulated-network.ts'
@@ -34,7 +35,7 @@ export interface SimulatedTabOptions {
   readonly digest: (text: string) => string
   readonly record: (entry: HistoryRecord) => void
   /** Planted bugs: what the link decided may be changed before it holds. */
-  readonly tamper: (client: ClientLink, effects: readonly ClientEffect[]) => readonly [ClientLink, readonly ClientEffect[]]
+  readonly tamper: NonNullable<PlantedBug['client']>
   /** Planted bugs: what it knows and what happens to it may be changed. */
   readonly bend: (client: ClientLink, event: ClientEvent) => readonly [ClientLink, ClientEvent]
   readonly ignoresRoom: boolean
@@ -166,7 +167,8 @@ export class SimulatedTab {
     const before = this.#client
     const mintDevice = (): ReturnType<ClientContext['mintDevice']> => mintDeviceId((count) => random.bytes(count))
     const context: ClientContext = { now: this.#process.world.now(), chance: random.next, mintDevice }
-    const [client, effects] = tamper(...step(...bend(before, happened), context))
+    const [known, event] = bend(before, happened)
+    const [client, effects] = tamper(...step(known, event, context), before, event)
     this.#client = client
     if (client !== before) this.#observe(before)
     for (const effect of effects) this.#perform(effect)

@@ -13,7 +13,8 @@ import type { Turn, TurnContext, TurnEffect, TurnEvent, TurnStep } from '../turn
 import type { SeededRandom } from './seeded-random.ts'
 import type { AskedOfAgent, SimulatedAgent } from './simulated-agent.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
-import type { StoreAnswer, StorePort } from './simulated-store.ts'
+import type { StorePort } from './simulated-store.ts'
+import type { StoreAnswer } from './store-node.ts'
 
 export interface SimulatedTurnsOptions {
   readonly process: SimulatedProcess

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { FAULT_KINDS, type Fault } from './faults.ts'
+import { FAULT_KINDS, RARE_KINDS, type Fault, type FaultKind } from './faults.ts'
 import { shrink } from './shrink.ts'
-import { simulate, type SimulationResult } from './simulation.ts'
+import { simulate, type Fired, type SimulationResult } from './simulation.ts'
 import { addUp, createTotals } from './totals.ts'
 
 const SEEDS = 1_200
@@ -30,12 +30,15 @@ describe('the promise', () => {
   })
 
   test('[I26] every kind of fault fired, and many of each while something was under way', () => {
-    const rare = (kind: string): boolean => kind === 'session deleted'
-    const times = (kind: (typeof FAULT_KINDS)[number]): number => totals.fired.get(kind)?.times ?? 0
-    const inFlight = (kind: (typeof FAULT_KINDS)[number]): number => totals.fired.get(kind)?.inFlight ?? 0
-    expect(FAULT_KINDS.filter((kind) => times(kind) < (rare(kind) ? SEEDS / 40 : SEEDS / 8))).toEqual([])
-    expect(FAULT_KINDS.filter((kind) => inFlight(kind) < times(kind) / 3)).toEqual([])
+    const of = (kind: FaultKind): Fired => totals.fired.get(kind) ?? { times: 0, inFlight: 0 }
+    expect(FAULT_KINDS.filter((kind) => of(kind).times < SEEDS / (RARE_KINDS.has(kind) ? 40 : 8))).toEqual([])
+    expect(FAULT_KINDS.filter((kind) => of(kind).inFlight < of(kind).times / 3)).toEqual([])
     expect(totals.questions).toBeGreaterThan(4 * SEEDS)
+  })
+
+  test('[I30] stores forgot questions, and pages put them back', () => {
+    expect(totals.forgotten).toBeGreaterThan(SEEDS / 4)
+    expect(totals.repaired).toBeGreaterThan(SEEDS / 8)
   })
 
   test('[I25] the same seed gives the same history, and another seed another', () => {

@@ -33,6 +33,9 @@ export interface SimulationResult {
   readonly steps: number
   readonly simulatedMs: number
   readonly questions: number
+  /** Questions that the store forgot, and those of them that were put back. */
+  readonly forgotten: number
+  readonly repaired: number
   /** Of everything that was written down; empty unless it was asked for. */
   readonly digest: string
 }
@@ -48,6 +51,8 @@ const QUESTIONS_PER_TAB_MAX = 5
 /** Now and then somebody asks more at once than a page can hold. */
 const BURSTS = 0.03
 const BURST = 24
+/** How long into a fault somebody still begins. */
+const AROUND_MS = 6_000
 
 /** Plays one history to its end. The same options give the same result. */
 export function simulate(options: SimulationOptions): SimulationResult {
@@ -61,7 +66,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     checker.record(entry)
   }
   const cast = assemble({ random, bug: options.bug ?? {}, record })
-  const drawn = faultsOf(random.stream('faults'), TROUBLE_MS)
+  const drawn = faultsOf(random.stream('faults'), { untilMs: TROUBLE_MS, hasReplicas: cast.store.durability === 'replicated' })
   const faults = options.faults ?? drawn
   const fired = new Map<FaultKind, Fired>()
   plan(cast, random.stream('people'), drawn)
@@ -79,7 +84,8 @@ export function simulate(options: SimulationOptions): SimulationResult {
   record({ type: 'rest', lineage: cast.store.lineage })
   const endless: readonly Violation[] = steps >= STEPS_MAX ? [{ invariant: 'I22', witness: `still moving after ${steps} steps` }] : []
   const violations = [...checker.violations, ...endless]
-  return { violations, faults, fired, steps, simulatedMs: cast.world.now(), questions, digest: history.digest('hex') }
+  const { forgotten, repaired } = checker
+  return { violations, faults, fired, steps, simulatedMs: cast.world.now(), questions, forgotten, repaired, digest: history.digest('hex') }
 }
 
 /** A view is told by its place: the checker sees to it that nothing else is shown there. */
@@ -90,7 +96,10 @@ function writeDown(history: Hash, entry: HistoryRecord): void {
 /** What the people at the tabs do: `drawn` are the seed's own faults, whichever of them happen. */
 function plan({ world, tabs, forms }: Cast, random: SeededRandom, drawn: readonly Fault[]): void {
   // Mostly so that something is on its way when the fault comes.
-  const when = (): number => (random.happens(0.6) ? random.pick(drawn).at - random.between(-500, 2_000) : random.between(0, TROUBLE_MS))
+  const when = (): number => {
+    const { at, forMs } = random.pick(drawn)
+    return random.happens(0.6) ? at + random.between(-1_500, Math.min(forMs, AROUND_MS) + 500) : random.between(0, TROUBLE_MS)
+  }
   for (const form of forms) for (let left = random.between(1, 2); left > 0; left -= 1) world.after(when(), () => form.ask())
   for (const tab of tabs) {
     for (let left = random.between(1, QUESTIONS_PER_TAB_MAX); left > 0; left -= 1) {
@@ -123,6 +132,7 @@ function runToRest(cast: Cast): number {
 /** Every question has its end, and every page shows all of it and holds nothing. */
 function isWell({ store, servers, tabs, forms }: Cast): boolean {
   const { contents } = store
+  if (!store.isWhole) return false
   if (forms.some(({ unsettled }) => unsettled > 0)) return false
   if (servers.some((server) => !server.isAlive || server.running.length > 0)) return false
   if ([...contents.values()].some(({ openTurns }) => openTurns.length > 0)) return false

@@ -51,6 +51,20 @@ function hit(cast: Cast, fault: Fault): boolean {
     case 'store stalls':
     case 'store clock jumps':
       return hitStore(cast, fault)
+    case 'replica lags':
+      return cast.store.lag(fault.target, fault.forMs)
+    case 'store fails over':
+      // One replica falls behind, and is the one that is promoted.
+      if (!cast.store.lag(fault.target, fault.forMs + 1)) return false
+      cast.world.after(fault.forMs, () => cast.store.failOver(fault.target))
+      return true
+    case 'store is split':
+      return cast.store.partition(fault.target, partOf(cast.servers, fault.target), fault.forMs)
+    case 'backup restored':
+      // Nobody has a file open whose copy is put back.
+      if (cast.servers.length === 1) cast.servers[0]?.crash(fault.target * 50)
+      cast.store.restoreBackup()
+      return true
     case 'tab reload':
     case 'tab crash':
     case 'tab freeze':
@@ -111,6 +125,13 @@ function hitTab({ tabs }: Cast, { kind, target, forMs }: Fault): boolean {
   else if (kind === 'tab freeze') tab?.freezeFor(forMs)
   else tab?.offlineFor(forMs)
   return tab !== undefined
+}
+
+/** Some of the servers, perhaps all, never none. */
+const partOf = (servers: readonly SimulatedServer[], target: number): readonly string[] => {
+  const names = servers.map(({ name }) => name)
+  const some = names.filter((_name, index) => (target & (1 << index)) !== 0)
+  return some.length > 0 ? some : names
 }
 
 /** Clocks jump forward and back. */

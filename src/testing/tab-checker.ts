@@ -96,8 +96,10 @@ export class TabChecker {
     }
   }
 
-  rest(head: LogNode | undefined): void {
+  rest(head: LogNode | undefined, wasDeleted: boolean): void {
     const { name, broken } = this.#options
+    // Whoever was told that the conversation is no more does not look again.
+    if (this.#leftWith !== undefined && wasDeleted) return
     if (this.#leftWith !== undefined) broken('I22', `${name} was told never to come back, with ${this.#leftWith}`)
     const inLog = new Set([...questionsBack(head)].map(({ entry }) => entry.messageId))
     for (const id of this.held) if (!inLog.has(id)) broken('I1', `question ${id} of ${name} is not in the log`)

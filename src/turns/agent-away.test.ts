@@ -94,7 +94,7 @@ describe('other help', () => {
     expect([play.status, play.on({ type: 'written' }), play.facts]).toEqual([
       'telling',
       [],
-      [{ type: 'told', reason: 'circuit-breaker-open' }],
+      [{ type: 'told', reason: 'circuit-breaker-open', doesWait: true }],
     ])
     expect(play.status).toBe('waiting')
   })
@@ -150,6 +150,11 @@ describe('other help', () => {
     expect(slow.pass(PLAY_SETTINGS.firstTextTimeoutMs).at(-1)).toEqual(
       write(ended('failed', 'first-token-timeout', []), help('first-token-timeout', 'failed')),
     )
+    slow.on({ type: 'written' })
+    expect(slow.facts).toEqual([
+      { type: 'told', reason: 'first-token-timeout', doesWait: false },
+      { type: 'ended', outcome: 'failed', reason: 'first-token-timeout' },
+    ])
     const tried = new Play()
     expect(tried.on({ type: 'read', view: { ...FRESH, attempt: 5 } })).toEqual([
       write(ended('failed', 'too-many-attempts', [], 5), help('too-many-attempts', 'failed')),

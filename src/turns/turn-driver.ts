@@ -352,7 +352,7 @@ export class TurnDriver {
         this.#attempt = fact.attempt
         return events.turnStarted({ session, turn, attempt: fact.attempt })
       case 'told':
-        return events.helpGiven({ session, turn, reason: fact.reason, tookMs })
+        return events.helpGiven({ session, turn, reason: fact.reason, doesWait: fact.doesWait, tookMs })
       case 'first-text':
         this.#shown = { since: now, lastAt: now }
         this.#ports.heard({ type: 'spoke' })

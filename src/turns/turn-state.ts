@@ -141,7 +141,7 @@ export type TurnEvent =
 export type TurnFact =
   | { readonly type: 'started'; readonly attempt: number }
   | { readonly type: 'first-text' }
-  | { readonly type: 'told'; readonly reason: NoticeBody['reason'] }
+  | { readonly type: 'told'; readonly reason: NoticeBody['reason']; readonly doesWait: boolean }
   | { readonly type: 'ended'; readonly outcome: TurnOutcome; readonly reason: TurnEndReason | undefined }
   | { readonly type: 'fenced' }
 

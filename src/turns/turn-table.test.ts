@@ -83,6 +83,7 @@ const TABLE: Readonly<Record<Situation, Readonly<Record<EventName, string>>>> = 
   }),
   'waiting:idle': row('-', {
     ...LEASE('fenced'),
+    reclaimed: 'opening:checking',
     'stop-requested': 'ending:writing',
     'agent-changed': 'starting:writing',
     drain: 'released',

@@ -387,25 +387,6 @@ describe('the store', () => {
     expect(own.status).toBe('ended')
   })
 
-  test('[T16] a turn that is claimed again goes on under the new fence', () => {
-    const again = { ...claim, fence: 5 }
-    const play = answering('Yes. ')
-    play.on({ type: 'reclaimed', claim: again, since: play.now })
-    play.on(text('Go.'))
-    expect(play.pass(ANSWER_COALESCE_MS)).toEqual([{ type: 'write', claim: again, bodies: [part(1, 'Go.')] }])
-    expect(play.on({ type: 'renewed', fence: 3, isHeld: false })).toEqual([])
-  })
-
-  test('[T16] a write refused under the old fence is looked up and goes out under the new one', () => {
-    const again = { ...claim, fence: 5 }
-    const play = answering('Yes. ')
-    play.on(text('Go.'))
-    play.pass(ANSWER_COALESCE_MS)
-    play.on({ type: 'reclaimed', claim: again, since: play.now })
-    expect(play.on({ type: 'fenced' })).toEqual([READ])
-    expect(play.on({ type: 'read', view: { ...OURS, parts: 1 } })).toEqual([{ type: 'write', claim: again, bodies: [part(1, 'Go.')] }])
-  })
-
   test('[T18] a log that breaks its own rules is not written to', () => {
     for (const event of [
       { type: 'write-failed', isRetryable: false },

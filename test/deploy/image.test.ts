@@ -60,6 +60,8 @@ test('[O141] what is copied is in the build context, and the context holds no te
   expect(files.filter((file) => /\.(?:test|contract)\.ts$|^test\/|^src\/testing\/|node_modules|^data\//.test(file))).toEqual([])
 })
 
+const OPS_TOKEN = 'a-token-for-a-test-0123456789abcdef'
+
 let base: TemporaryFolder
 let service: PlayedStage
 let simulator: PlayedStage
@@ -139,6 +141,7 @@ test('[O142][O143] the image answers a question from read-only files, as its own
     DATA_DIR: data,
     AGENT_URL: agentUrl.replace('0.0.0.0', '127.0.0.1'),
     PUBLIC_ORIGIN: 'https://chat.example.gov.uk',
+    OPS_TOKEN,
   })
   const url = (await server.line(onAction('sys_startup', 'url.full'))).replace('0.0.0.0', '127.0.0.1')
   const person = new ApiClient(url)
@@ -150,12 +153,14 @@ test('[O142][O143] the image answers a question from read-only files, as its own
   const served = await Promise.all(assets.map(async (place) => (await fetch(url + place)).status))
   // Whose process it is, where the system shows that and we could choose.
   const uid = user === undefined ? undefined : lstatSync(`/proc/${server.pid}`, { throwIfNoEntry: false })?.uid
+  const metrics = await (await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${OPS_TOKEN}` } })).text()
   const level = await person.request('GET', '/api/v1/status')
   expect(await server.kill('SIGTERM')).toEqual({ code: 0, signal: null })
 
   expect(answer.content.length).toBeGreaterThan(20)
   expect(level.body).toMatchObject({ level: 'full' })
   expect(assets.length).toBeGreaterThanOrEqual(2)
+  expect(metrics).toContain('chat_messages_total{type="user",status="completed"} 1')
   expect(served).toEqual(assets.map(() => 200))
   expect(server.errors).toEqual([])
   expect(listing(service.folder)).toEqual(before)

@@ -121,13 +121,18 @@ function applyOperations(manifest: Manifest, operations: readonly v.InferOutput<
   for (const operation of operations) {
     const keys = operation.path.split('/').slice(1)
     const last = keys.pop() ?? ''
-    const place = keys.reduce<unknown>((value, key) => (isObject(value) ? value[key] : undefined), result)
+    const place = keys.reduce(memberOf, result)
     if (!isObject(place)) throw new Error(`${operation.path}: nothing is there`)
     if (operation.op !== 'add' && !(last in place)) throw new Error(`${operation.op} ${operation.path}: nothing is there`)
     if (operation.op === 'remove') delete place[last]
     else place[last] = operation.value
   }
   return result
+}
+
+function memberOf(value: unknown, key: string): unknown {
+  if (Array.isArray(value)) return value[Number(key)]
+  return isObject(value) ? value[key] : undefined
 }
 
 /** What tells the members of a list apart where Kubernetes merges lists; any other list is replaced. */

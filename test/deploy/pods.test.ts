@@ -139,13 +139,19 @@ test('[O150] on SQLite there is one pod at most, on a volume that outlives it, a
 })
 
 test('[O150] on SQLite the pod is the same as elsewhere, but for its volume', () => {
-  const withoutVolume = (name: FolderName): unknown => {
+  const withoutStore = (name: FolderName): unknown => {
     const { spec } = onlyPod(name)
-    const { env, ...container } = onlyContainer(name)
+    const { env, volumeMounts: _mounts, ...container } = onlyContainer(name)
+    const { fsGroup: _group, fsGroupChangePolicy: _policy, ...securityContext } = spec?.securityContext ?? {}
     const own = env?.filter((each) => !each.name.startsWith('REDIS_'))
-    return { ...spec, volumes: undefined, topologySpreadConstraints: undefined, containers: [{ ...container, env: own }] }
+    return { ...spec, securityContext, topologySpreadConstraints: undefined, containers: [{ ...container, env: own }] }
   }
-  expect(withoutVolume('sqlite-single')).toEqual(withoutVolume('redis'))
+  expect(withoutStore('sqlite-single')).toEqual(withoutStore('redis'))
+  expect(onlyPod('sqlite-single').spec?.securityContext?.fsGroup).toBe(onlyPod('sqlite-single').spec?.securityContext?.runAsUser)
+})
+
+test.each(['redis', 'cdp'] as const)('[O142] with Redis the pods of %s can write nowhere', (name) => {
+  expect([onlyPod(name).spec?.volumes, onlyContainer(name).volumeMounts]).toEqual([undefined, undefined])
 })
 
 /** Who may speak to whom, a line each. */

@@ -4,8 +4,10 @@ import { connect } from 'node:net'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { startProgram } from '../processes.ts'
-import { temporaryFolder } from '../server-process.ts'
+import { ApiClient } from '../api-client.ts'
+import { freePort } from '../free-port.ts'
+import { startProgram, type RunningProcess } from '../processes.ts'
+import { startServer, startSimulator, temporaryFolder } from '../server-process.ts'
 import { root } from './container-file.ts'
 
 const redisServer = process.env['REDIS_SERVER_PATH'] ?? '/usr/bin/redis-server'
@@ -87,6 +89,38 @@ test('[O154] cluster.conf does the same on every node, and a lost primary takes 
   })
   // A node of a cluster, with no slots of its own yet.
   expect(written).toMatch(/^-CLUSTERDOWN /)
+})
+
+test('[O155] questions are kept and answered on a Redis that redis.conf sets up, by a process that needs no disk, and are there after both were killed', async () => {
+  using folder = temporaryFolder()
+  const port = await freePort()
+  const start = (): RunningProcess =>
+    startProgram(redisServer, {
+      name: 'redis-server',
+      args: [path.join(root, 'deploy/redis/redis.conf'), '--port', String(port), '--bind', '127.0.0.1', '--dir', folder.path],
+      cwd: folder.path,
+      env: {},
+    })
+  const ready = (line: string): true | undefined => (line.includes('Ready to accept connections') ? true : undefined)
+  const env = { REDIS_URL: `redis://127.0.0.1:${port}`, SESSION_SECRET: 'a secret for a test, with enough characters' }
+  // A file: nothing can be written in it.
+  const dataDir = path.join(root, 'package.json')
+  await using agent = await startSimulator('--first-ms', '1', '--chunk-ms', '1')
+  await using firstRedis = start()
+  await firstRedis.line(ready)
+  await using first = await startServer({ dataDir, agentUrl: agent.url, env })
+  const person = new ApiClient(first.url)
+  const session = await person.createSession()
+  await person.ask(session, 'What happens to my question when the assistant is down?')
+  const before = await person.until(session, (messages) => (messages.some(({ status }) => status === 'complete') ? messages : undefined))
+
+  await Promise.all([firstRedis.kill('SIGKILL'), first.kill('SIGKILL')])
+  await using secondRedis = start()
+  await secondRedis.line(ready)
+  await using second = await startServer({ dataDir, agentUrl: agent.url, env })
+  person.moveTo(second.url)
+  expect(await person.messages(session)).toEqual(before)
+  expect(before.map(({ role }) => role)).toEqual(['user', 'assistant'])
 })
 
 test('[O154] what the files have in common is the same in all of them, and no password stands in any', () => {

@@ -6,9 +6,6 @@ import { root } from './container-file.ts'
 /** Node's own, and nothing else that is not ours. */
 const PLATFORM = ['NODE_OPTIONS']
 
-/** Named by the design and not read yet. */
-const TO_COME = ['OPS_PORT', 'REDIS_URL', 'REDIS_WAIT_REPLICAS']
-
 /** The first column of docs/settings.md, which a test of its own keeps to what is read. */
 function documented(): readonly string[] {
   const text = readFileSync(path.join(root, 'docs/settings.md'), 'utf8')
@@ -18,6 +15,6 @@ function documented(): readonly string[] {
 
 /** The names among these that are no setting of the service. */
 export function unknownSettings(names: readonly string[]): readonly string[] {
-  const known = new Set([...documented(), ...PLATFORM, ...TO_COME])
+  const known = new Set([...documented(), ...PLATFORM])
   return names.filter((name) => !known.has(name))
 }

@@ -78,10 +78,17 @@ export const ALERT_CASES: Readonly<Record<string, AlertCases>> = {
         at: '12m',
         labels: { instance: 'a' },
       },
+      {
+        title: 'a process finds that as it starts',
+        series: { 'chat_messages_lost_total{instance="a"}': '0x30', 'chat_messages_lost_total{instance="b"}': '_x10 1x20' },
+        at: '12m',
+        labels: { instance: 'b' },
+      },
     ],
     quiet: [
       { title: 'nothing is missing', series: { 'chat_messages_lost_total{instance="a"}': '0x30' }, at: '12m' },
       { title: 'it was told long ago', series: { 'chat_messages_lost_total{instance="a"}': '0x2 1x30' }, at: '25m' },
+      { title: 'a process has just started', series: { 'chat_messages_lost_total{instance="b"}': '_x10 0x20' }, at: '12m' },
     ],
   },
   ChatTargetDown: {

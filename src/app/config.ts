@@ -52,6 +52,8 @@ export interface Config {
   /** What the pages say of the service; read again when it changes. */
   readonly serviceFile: string | undefined
   readonly brand: 'generic' | 'govuk'
+  /** What becomes of a question that may hold personal information. */
+  readonly personalInformation: 'warn' | 'block' | 'off'
   /** Hosts, each with all below it, to which links in answers lead directly. */
   readonly answerLinkHosts: readonly string[]
   readonly logLevel: LogLevel
@@ -156,6 +158,7 @@ export function readConfig(env: Environment): Config {
     serviceName: read('SERVICE_NAME', text(100), 'Ask a question'),
     serviceFile: read('SERVICE_FILE', text(4_096), undefined),
     brand: read('BRAND', oneOf('generic', 'govuk'), 'generic'),
+    personalInformation: read('PERSONAL_INFORMATION', oneOf('warn', 'block', 'off'), 'warn'),
     answerLinkHosts: Object.freeze(read('ANSWER_LINK_HOSTS', hostNames, ['gov.uk'])),
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
     logDir: read('LOG_DIR', text(4_096), undefined),

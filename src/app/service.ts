@@ -107,7 +107,7 @@ export async function startService(config: Config, ports: Ports, version: string
     phase: () => state.phase,
     version,
     running: () => runner.running,
-    agentBudget: budget,
+    budgets: { agent: budget, store: store.budget },
   })
   own.server = operations.own
   opened.use(operations.meter)
@@ -253,6 +253,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
     brand: config.brand,
     isProduction: config.environment === 'production',
     sessionTtlMs: config.sessionTtlMs,
+    personalInformation: config.personalInformation,
     trustedLinkHosts: config.answerLinkHosts,
     trustedProxyHops: config.trustedProxyHops,
   }

@@ -181,7 +181,7 @@ export interface LeaseTerms {
 const isHeld = (turn: OpenTurn, now: number): boolean => turn.lease !== undefined && turn.lease.until > now
 
 /** A lease that ends later than this many new ones would was given by a clock that has gone back since; how long it really lasts, nobody knows. */
-const LEASES_AHEAD_MAX = 2
+export const LEASES_AHEAD_MAX = 2
 
 /** Whether somebody else may claim the turn. */
 export const isClaimable = (turn: OpenTurn, { now, leaseMs }: Omit<LeaseTerms, 'owner'>): boolean =>

@@ -485,9 +485,13 @@ local function postpone(queues, member, now)
   call('ZADD', queues.leased, exact(now + LIMITS.postponeMs), member)
 end
 
--- Turns whose lease has run out can be claimed again, a bounded number at a time.
-local function expireLeases(meta, queues, now)
-  for _, member in ipairs(call('ZRANGE', queues.leased, '-inf', exact(now), 'BYSCORE', 'LIMIT', 0, LIMITS.look)) do
+-- Turns whose lease has run out can be claimed again, a bounded number at a time. A lease that ends later than two new ones would
+-- was given by a clock that has gone back since.
+local function expireLeases(meta, queues, now, lease)
+  local over = call('ZRANGE', queues.leased, '-inf', exact(now), 'BYSCORE', 'LIMIT', 0, LIMITS.look)
+  local latest = '(' .. exact(now + math.max(LIMITS.leasesAhead * lease, LIMITS.postponeMs))
+  for _, member in ipairs(call('ZRANGE', queues.leased, latest, '+inf', 'BYSCORE', 'LIMIT', 0, LIMITS.look)) do over[#over + 1] = member end
+  for _, member in ipairs(over) do
     local id, turnId = partsOf(member)
     local key = meta .. ':s:' .. id
     local facts = call('HMGET', key, 'open', 't:' .. turnId)
@@ -510,7 +514,7 @@ define('claim', function(keys, args)
   local queues = { ready = keys[2], untold = keys[3], leased = keys[4] }
   local queue = queues[args[7]]
   local now = leaseNow(args[3])
-  expireLeases(keys[1], queues, now)
+  expireLeases(keys[1], queues, now, tonumber(args[4]))
   local claims, limit = {}, tonumber(args[5])
   if limit > 0 then
     for _, member in ipairs(call('ZRANGE', queue, 0, limit + LIMITS.look - 1)) do

@@ -13,6 +13,7 @@ import {
   TALLY_SESSIONS_MAX,
   WRITE_ENTRIES_MAX,
 } from '../conversation/limits.ts'
+import { LEASES_AHEAD_MAX } from './log-decisions.ts'
 
 /** How keys, fields and entries are written; raised with every change that an older release could not read. */
 export const REDIS_FORMAT = 1
@@ -39,6 +40,7 @@ export function loadLibrary(): RedisLibrary {
     partChars: ANSWER_PART_CHARS_MAX,
     look: LOOK_MAX,
     postponeMs: POSTPONE_MS,
+    leasesAhead: LEASES_AHEAD_MAX,
     tallySessions: TALLY_SESSIONS_MAX,
   }
   const table = Object.entries(limits).map(([name, value]) => `${name} = ${value}`)

@@ -3,7 +3,6 @@ import type { Request } from '@hapi/hapi'
 import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
 import { mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { QUESTION_GRAPHEMES_MAX, SESSION_ENDING_MS, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
-import type { QuestionProblem } from '../conversation/question-text.ts'
 import type { Session } from '../conversation-log/conversation-log.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
 import { fill, type PageData } from '../page/page-data.ts'
@@ -20,7 +19,10 @@ export interface ChatPageOptions {
   readonly typed?: string
   /** The hidden id of a form that was sent before, so that sending it again asks once. */
   readonly messageId?: MessageId
-  readonly problem?: QuestionProblem
+  /** What is wrong with it, in words. */
+  readonly problem?: string
+  /** What it may hold that the assistant does not need, in words: it can be sent all the same. */
+  readonly warning?: string
   /** Said above the box; not an error. */
   readonly notice?: string
   /** Loads again by itself while a question waits, because the person asked for it. */
@@ -87,8 +89,10 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         check: waiting?.kind === 'question' ? checkOf(session.id, waiting) : undefined,
         refreshSeconds: options.refreshes === true && waiting !== undefined ? REFRESH_SECONDS : undefined,
         connection: context.doAnswersWait() ? ENGLISH.live.limited : undefined,
-        error: options.problem === undefined ? undefined : ENGLISH.live.problems[options.problem],
+        error: options.problem,
         notice: options.notice,
+        warning: options.warning,
+        isNotSent: options.notice !== undefined || options.warning !== undefined,
         typed: options.typed,
         newMessageId: options.messageId ?? mintId(),
         questionMax: QUESTION_GRAPHEMES_MAX,
@@ -101,6 +105,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
           itemWords: words,
           liveWords: ENGLISH.live,
           startHref: '/conversations',
+          personalInformation: context.settings.personalInformation,
         }),
       })
     },

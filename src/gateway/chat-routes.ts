@@ -1,25 +1,17 @@
 /** What people do with conversations through forms and links. Everything here works without JavaScript. */
-import { createHash } from 'node:crypto'
 import type { Request, ResponseToolkit, RouteOptions, Server } from '@hapi/hapi'
-import { isMessageId, mintMessageId, type MessageId } from '../conversation/ids.ts'
+import { isMessageId, type MessageId } from '../conversation/ids.ts'
 import { isOpen, findQuestion } from '../conversation/conversation.ts'
 import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
 import { formatTime } from '../page/item-view.ts'
 import { fill } from '../page/page-data.ts'
-import { answerPath, conversationPath, createChatPages, keptUntilLine, type ChatPageOptions, type ChatPages } from './chat-page.ts'
-import {
-  MessageConflictError,
-  OverloadError,
-  QuestionsClosedError,
-  QuestionTextError,
-  RateLimitError,
-  TooManySessionsError,
-} from './errors.ts'
+import { answerPath, conversationPath, createChatPages, keptUntilLine, type ChatPages } from './chat-page.ts'
+import { QuestionsClosedError, TooManySessionsError } from './errors.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
-import type { NewAsk } from './visitor-sessions.ts'
+import { postedMessageId, postedQuestion, putQuestion } from './put-question.ts'
 import { waitForAnswer } from './wait-for-answer.ts'
 import { ENGLISH } from './words.ts'
 
@@ -37,7 +29,7 @@ export function registerChatRoutes(server: Server, shell: PageShell): void {
 
   get('/chat', (request, h) => latest(shell.context, request, h))
   get('/conversations', (request, h) => list(shell, request, h))
-  post('/conversations', (request, h) => start(shell, request, h))
+  post('/conversations', (request, h) => start(shell, pages, request, h))
   get('/conversations/{id}', (request, h) => show(shell.context, pages, request, h))
   post('/conversations/{id}/messages', (request, h) => ask(shell.context, pages, request, h))
   post('/conversations/{id}/ask-again', (request, h) => askAgain(shell.context, pages, request, h))
@@ -86,25 +78,18 @@ async function list(shell: PageShell, request: Request, h: ResponseToolkit, noti
 }
 
 /** A new conversation; with a question in the form, it is asked at once: that is how one from a closed conversation goes on. */
-async function start(shell: PageShell, request: Request, h: ResponseToolkit): ReturnType<Handler> {
+async function start(shell: PageShell, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const { context } = shell
   const visitor = context.visitorOf(request)
   if (!context.service().questions.areOpen) throw new QuestionsClosedError()
   try {
-    const typed = formField(request, FORM_FIELDS.question)
     const address = context.addressOf(request)
-    if (typed === undefined) return await seeOther(h, conversationPath((await context.sessions.create(visitor, address)).id))
-    const messageId = postedMessageId(context, request)
-    const session = await context.sessions.create(visitor, address, messageId)
-    await context.sessions.ask(visitor, {
-      session: session.id,
-      messageId,
-      typed,
-      inReplyTo: undefined,
-      transport: 'form',
-      from: context.traceOf(request),
-    })
-    return await seeOther(h, answerPath(session.id, messageId))
+    if (formField(request, FORM_FIELDS.question) === undefined) {
+      return await seeOther(h, conversationPath((await context.sessions.create(visitor, address)).id))
+    }
+    const question = postedQuestion(context, request)
+    const session = await context.sessions.create(visitor, address, question.messageId)
+    return await putQuestion({ context, pages, request, h }, { ...question, session: session.id })
   } catch (error) {
     if (error instanceof TooManySessionsError) return list(shell, request, h, ENGLISH.chat.tooManyConversations)
     throw error
@@ -142,9 +127,7 @@ async function hold(context: GatewayContext, request: Request, session: OwnSessi
 type OwnSessionId = Parameters<typeof waitForAnswer>[2]['session']
 
 async function ask(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): ReturnType<Handler> {
-  const typed = formField(request, FORM_FIELDS.question) ?? ''
-  const messageId = postedMessageId(context, request)
-  return put(context, pages, request, h)({ typed, messageId, inReplyTo: undefined })
+  return putQuestion({ context, pages, request, h }, { ...postedQuestion(context, request), session: idOf(request) })
 }
 
 /** The same question once more, or one for the rest of its answer, as a new one that says which it goes on from. */
@@ -155,46 +138,9 @@ async function askAgain(context: GatewayContext, pages: ChatPages, request: Requ
   // A form that no page of ours made: nothing to ask, and the page shows how things stand.
   if (question === undefined) return seeOther(h, conversationPath(own.session.id))
   const typed = formField(request, FORM_FIELDS.question) ?? ''
-  const messageId = postedMessageId(context, request)
-  return put(context, pages, request, h)({ typed: typed === '' ? question.text : typed, messageId, inReplyTo: question.messageId })
-}
-
-type Put = Pick<NewAsk, 'typed' | 'inReplyTo'> & { readonly messageId: MessageId }
-
-/** Appends a question and sends the person to its answer, or shows the page again with what they typed. */
-function put(context: GatewayContext, pages: ChatPages, request: Request, h: ResponseToolkit): (question: Put) => ReturnType<Handler> {
-  const visitor = context.visitorOf(request)
-  const session = idOf(request)
-  const again = async (status: number, options: ChatPageOptions): ReturnType<Handler> =>
-    htmlReply(h, pages.render(request, await context.sessions.read(visitor, session), options), status)
-
-  return async function append(question): ReturnType<Handler> {
-    const { messageId, typed } = question
-    try {
-      await context.sessions.ask(visitor, { ...question, session, transport: 'form', from: context.traceOf(request) })
-      return await seeOther(h, answerPath(session, messageId))
-    } catch (error) {
-      if (error instanceof MessageConflictError) return append({ ...question, messageId: editedId(messageId, typed) })
-      const kept = { typed, messageId }
-      if (error instanceof QuestionTextError) return again(400, { ...kept, problem: error.problem })
-      if (error instanceof RateLimitError) {
-        const seconds = Math.max(1, Math.ceil(error.retryAfterMs / 1_000))
-        return again(429, { ...kept, notice: fill(ENGLISH.chat.rate, { seconds }) })
-      }
-      if (error instanceof QuestionsClosedError) return again(503, kept)
-      if (error instanceof OverloadError) return again(429, { ...kept, notice: ENGLISH.live.overload })
-      throw error
-    }
-  }
-}
-
-/**
- * The id of a form that was sent before with another text: somebody went back and changed their question.
- * Made from both, so that sending the changed form twice asks it once.
- */
-function editedId(messageId: MessageId, typed: string): MessageId {
-  const digest = createHash('sha256').update(`${messageId}\n${typed}`).digest()
-  return mintMessageId(digest.readUIntBE(0, 6), (count) => digest.subarray(6, 6 + count))
+  const asked = { session: own.session.id, messageId: postedMessageId(context, request), inReplyTo: question.messageId }
+  // What is in the conversation has been sent before, so there is nothing to warn of.
+  return putQuestion({ context, pages, request, h }, { ...asked, typed: typed === '' ? question.text : typed, isConfirmed: true })
 }
 
 async function stop(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
@@ -224,12 +170,6 @@ async function confirmDelete(shell: PageShell, request: Request, h: ResponseTool
 async function remove(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   await context.sessions.delete(context.visitorOf(request), idOf(request))
   return seeOther(h, `/conversations?deleted=${context.clock.now()}`)
-}
-
-/** The id that the form carries. One that we did not make is replaced: it could not be told from another's. */
-function postedMessageId(context: GatewayContext, request: Request): MessageId {
-  const posted = formField(request, FORM_FIELDS.messageId) ?? ''
-  return isMessageId(posted) ? posted : mintMessageId(context.clock.now(), context.randomBytes)
 }
 
 function queryText(request: Request, name: string): string | undefined {

@@ -1,5 +1,6 @@
 import { ChatServiceError } from '../chat-service-error.ts'
 import { QUESTION_BYTES_MAX, QUESTION_GRAPHEMES_MAX } from '../conversation/limits.ts'
+import type { PersonalKind } from '../conversation/personal-information.ts'
 import type { QuestionProblem } from '../conversation/question-text.ts'
 
 /** No such session, or it is somebody else's: the two are told apart by nobody. */
@@ -66,6 +67,20 @@ export class QuestionTextError extends ValidationError {
   constructor(problem: QuestionProblem) {
     super([{ where: 'body.content', problem: QUESTION_PROBLEMS[problem] }])
     this.problem = problem
+  }
+}
+
+/** The question may hold personal information: it is not taken, or not before the person has said so. */
+export class PersonalInformationError extends ValidationError {
+  override name = 'PersonalInformationError'
+  readonly kinds: readonly PersonalKind[]
+  /** The person may send it all the same. */
+  readonly mayConfirm: boolean
+
+  constructor(kinds: readonly PersonalKind[], mayConfirm: boolean) {
+    super(kinds.map((kind) => ({ where: 'body.content', problem: `must not include what looks like: ${kind.replaceAll('-', ' ')}` })))
+    this.kinds = kinds
+    this.mayConfirm = mayConfirm
   }
 }
 

@@ -31,6 +31,8 @@ export interface GatewaySettings {
   readonly isProduction: boolean
   /** How long a session lives after its last question. */
   readonly sessionTtlMs: number
+  /** What becomes of a question that may hold personal information: the form asks first, it is refused, or nobody looks. */
+  readonly personalInformation: 'warn' | 'block' | 'off'
   /** Hosts, each with all below it, to which links in answers lead directly. */
   readonly trustedLinkHosts: readonly string[]
   /** Proxies between people and us that each append to `X-Forwarded-For`; with 0 the header is ignored. */

@@ -111,6 +111,8 @@ export function onAsked(before: Live, messageId: MessageId, result: AskedResult)
       return refuseQuestion(link, { messageId, code: 'rate', temporary: true, retryAfterMs: result.retryAfterMs }, 'rate')
     case 'switched-off':
       return refuseQuestion(link, { messageId, code: 'unavailable', temporary: true, retryAfterMs: SWITCHED_OFF_RETRY_MS }, 'switched off')
+    case 'personal':
+      return refuseQuestion(link, { messageId, code: 'invalid', temporary: false }, 'personal information')
     case 'failed':
       return refuseQuestion(link, { messageId, code: 'unavailable', temporary: true, retryAfterMs: TRY_LATER_MS }, 'unavailable')
     case 'gone': {

@@ -102,6 +102,8 @@ export type AskedResult =
   | { readonly type: 'rate'; readonly retryAfterMs: number }
   /** The team has switched questions off for now. */
   | { readonly type: 'switched-off' }
+  /** It may hold personal information, and such questions are not taken. */
+  | { readonly type: 'personal' }
   | { readonly type: 'failed' }
 
 export type LinkEvent =

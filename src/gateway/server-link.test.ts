@@ -147,6 +147,7 @@ describe('questions', () => {
     ['conflict', { type: 'conflict' }, { ...rejected, code: 'conflict', temporary: false }],
     ['order', { type: 'order', expected: 2 }, { ...rejected, code: 'order', temporary: true, expectedNumber: 2 }],
     ['overload', { type: 'overload' }, { ...rejected, code: 'overload', temporary: true, retryAfterMs: 5_000 }],
+    ['invalid', { type: 'personal' }, { ...rejected, code: 'invalid', temporary: false }],
     ['unavailable', { type: 'switched-off' }, { ...rejected, code: 'unavailable', temporary: true, retryAfterMs: 30_000 }],
     ['rate', { type: 'rate', retryAfterMs: 4_000 }, { ...rejected, code: 'rate', temporary: true, retryAfterMs: 4_000 }],
     ['failed', { type: 'failed' }, { ...rejected, code: 'unavailable', temporary: true, retryAfterMs: 1_000 }],

@@ -7,6 +7,7 @@
  */
 import type { Cursor, SessionId, VisitorId } from '../conversation/ids.ts'
 import { MESSAGE_CHARS_SENT_MAX, READ_ENTRIES_MAX } from '../conversation/limits.ts'
+import { personalInformationIn } from '../conversation/personal-information.ts'
 import type { ReadResult } from '../conversation-log/conversation-log.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
@@ -33,7 +34,10 @@ export interface LinkSocket {
 }
 
 export interface SocketSessionOptions {
-  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'service' | 'draining'>
+  readonly context: Pick<
+    GatewayContext,
+    'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'service' | 'settings' | 'draining'
+  >
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
@@ -241,9 +245,11 @@ export class SocketSession {
   }
 
   async #ask({ question, from }: LinkEffect & { readonly type: 'ask' }): Promise<AskedResult> {
-    const { log, admission, clock, events, service } = this.#options.context
+    const { log, admission, clock, events, service, settings } = this.#options.context
     const session = this.#opened()
     if (!service().questions.areOpen) return { type: 'switched-off' }
+    const isBlocked = settings.personalInformation === 'block' && personalInformationIn(question.text).length > 0
+    if (isBlocked) return { type: 'personal' }
     const verdict = admission.ask(session)
     if (!verdict.ok) return { type: 'rate', retryAfterMs: verdict.retryAfterMs }
     const startedAt = clock.monotonic()

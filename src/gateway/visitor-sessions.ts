@@ -17,6 +17,7 @@ import {
   type TurnId,
   type VisitorId,
 } from '../conversation/ids.ts'
+import { personalInformationIn } from '../conversation/personal-information.ts'
 import { checkQuestion } from '../conversation/question-text.ts'
 import type { QuestionOrigin, Transport } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
@@ -26,6 +27,7 @@ import {
   MessageSendError,
   OfflineError,
   OverloadError,
+  PersonalInformationError,
   QuestionsClosedError,
   QuestionTextError,
   RateLimitError,
@@ -45,6 +47,8 @@ export interface NewAsk {
   readonly typed: string
   readonly inReplyTo: MessageId | undefined
   readonly transport: Transport
+  /** The person knows what it may hold and wants it sent. */
+  readonly isConfirmed?: boolean
   /** The request that brings it. */
   readonly from: QuestionOrigin
 }
@@ -86,7 +90,7 @@ export interface VisitorSessions {
   delete(visitor: VisitorId, session: string): Promise<void>
   /** The whole conversation, folded. @throws SessionNotFoundError */
   read(visitor: VisitorId, session: string): Promise<OwnConversation>
-  /** @throws QuestionsClosedError | SessionNotFoundError | QuestionTextError | MessageConflictError | RateLimitError | OverloadError */
+  /** @throws QuestionsClosedError | SessionNotFoundError | QuestionTextError | PersonalInformationError | MessageConflictError | RateLimitError | OverloadError */
   ask(visitor: VisitorId, ask: NewAsk): Promise<Asked>
   /**
    * Asks that the answer to a question stop. The turn runner ends it.
@@ -181,9 +185,16 @@ async function ask(options: GatewayOptions, admission: Admission, visitor: Visit
     events.questionRefused({ transport, reason })
     return error
   }
+  const checkPersonalInformation = (text: string): void => {
+    const mode = options.settings.personalInformation
+    const isAsked = mode === 'block' || (mode === 'warn' && transport === 'form' && newAsk.isConfirmed !== true)
+    const kinds = isAsked ? personalInformationIn(text) : []
+    if (kinds.length > 0) throw refuse('personal information', new PersonalInformationError(kinds, mode === 'warn'))
+  }
   if (!options.service().questions.areOpen) throw refuse('closed', new QuestionsClosedError())
   const checked = checkQuestion(typed)
   if (!checked.ok) throw refuse(checked.problem, new QuestionTextError(checked.problem))
+  checkPersonalInformation(checked.text)
   const verdict = admission.ask(session.id)
   if (!verdict.ok) throw refuse('rate', new RateLimitError(verdict.retryAfterMs))
   const { text } = checked

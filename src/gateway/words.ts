@@ -75,6 +75,17 @@ const live: LiveWords = {
     'too-large': `Your question must be ${questionMax} characters or less`,
     'not-text': 'Your question must only include letters, numbers, punctuation and symbols',
   },
+  personal: {
+    warn: 'Your question may include {what}. The assistant does not need it.',
+    block: 'Your question must not include {what}',
+    and: ' or ',
+    kinds: {
+      'national-insurance-number': 'a National Insurance number',
+      'payment-card': 'a payment card number',
+      'email-address': 'an email address',
+      'mobile-number': 'a mobile phone number',
+    },
+  },
   say: {
     sent: 'Question sent.',
     finding: 'Finding an answer.',
@@ -178,6 +189,9 @@ export const ENGLISH = {
     closedAction: 'Start a new conversation',
     tryNow: 'Try again now',
     rate: 'You have sent many questions in the last minute. You can send the next one in {seconds} seconds. Your question has been kept.',
+    notSentPrefix: 'Not sent: ',
+    changeQuestion: 'Change my question',
+    sendAnyway: 'Send it anyway',
     sendAgain: 'Send again',
     enterHint: 'Press Enter to send. Press Shift and Enter for a new line.',
     newBelow: 'New answer below',

@@ -69,6 +69,17 @@ export const liveWordsSchema = v.object({
   manyUnsent: v.string(),
   errorTitlePrefix: v.string(),
   problems: v.object({ empty: v.string(), 'too-long': v.string(), 'too-large': v.string(), 'not-text': v.string() }),
+  personal: v.object({
+    warn: v.string(),
+    block: v.string(),
+    and: v.string(),
+    kinds: v.object({
+      'national-insurance-number': v.string(),
+      'payment-card': v.string(),
+      'email-address': v.string(),
+      'mobile-number': v.string(),
+    }),
+  }),
   say: v.object({
     sent: v.string(),
     finding: v.string(),
@@ -93,6 +104,8 @@ export const pageDataSchema = v.object({
   linkPath: v.string(),
   itemWords: itemWordsSchema,
   liveWords: liveWordsSchema,
+  /** What becomes of a question that may hold personal information. */
+  personalInformation: v.picklist(['warn', 'block', 'off']),
   /** Where a form starts a new conversation, for one that has closed. */
   startHref: v.string(),
 })

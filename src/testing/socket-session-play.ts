@@ -3,12 +3,14 @@ import { mintDeviceId, mintMessageId, mintSessionId, type Cursor, type SessionId
 import type { Claim } from '../conversation-log/conversation-log.ts'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import { createAdmission, type Admission } from '../gateway/admission.ts'
+import type { GatewaySettings } from '../gateway/gateway-context.ts'
 import { createAnswerBlocks, type AnswerBlocks } from '../gateway/answer-blocks.ts'
 import { SocketSession, type LinkSocket } from '../gateway/socket-session.ts'
 import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
 import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
 import { createFaultyLog, type FaultyLog } from './faulty-log.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
+import { TEST_SETTINGS } from './test-gateway.ts'
 import { createRecordedEvents, type RecordedEvents } from './recorded-events.ts'
 import { seededRandom } from './seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from './simulated-clock.ts'
@@ -83,6 +85,7 @@ export class SocketSessionPlay {
   readonly log: FaultyLog
   readonly session: SessionId
   level: 'full' | 'limited' | 'offline' = 'full'
+  settings: GatewaySettings = TEST_SETTINGS
   service: ServiceProfile = plainProfile('Ask a test')
   blocks: AnswerBlocks = createAnswerBlocks()
   claim: Claim | undefined
@@ -106,7 +109,16 @@ export class SocketSessionPlay {
   link(visitor = VISITOR): { readonly socket: FakeLinkSocket; readonly session: SocketSession } {
     const socket = new FakeLinkSocket()
     const { log, admission, clock, events, draining } = this
-    const context = { log, admission, clock, events, level: () => this.level, service: () => this.service, draining: draining.signal }
+    const context = {
+      log,
+      admission,
+      clock,
+      events,
+      level: () => this.level,
+      service: () => this.service,
+      settings: this.settings,
+      draining: draining.signal,
+    }
     return { socket, session: new SocketSession({ context, blocks: this.blocks, socket, visitor }) }
   }
 

@@ -71,6 +71,7 @@ export const TEST_SETTINGS: GatewaySettings = {
   brand: 'generic',
   isProduction: false,
   sessionTtlMs: 60 * 60 * 1000,
+  personalInformation: 'warn',
   trustedLinkHosts: ['gov.uk'],
   trustedProxyHops: 0,
 }

@@ -190,6 +190,21 @@ test('[L56] leases run on the clock of Redis, whatever ours says', async () => {
   expect(claim === undefined || (await here.log.write(claim, []))).toEqual({ type: 'fenced' })
 })
 
+test('[L17][L56] a lease that Redis gave before its clock went back an hour has run out', async () => {
+  const keyPrefix = newPrefix()
+  const at = (monotonic: number): Promise<World> => {
+    const clock = { ...network.clock, monotonic: () => monotonic }
+    return createWorld(() => openLog({ addresses: [redis.address], keyPrefix, leaseClock: 'ours' }, { clock }))
+  }
+  await using before = await at(3_600_000)
+  await before.ask(await before.begin())
+  const [claim] = await before.log.claim('before', 30_000, 1)
+  await using soon = await at(3_600_001)
+  expect(await soon.log.claim('soon', 30_000, 1)).toEqual([])
+  await using after = await at(0)
+  expect(await after.log.claim('after', 30_000, 1)).toEqual([{ ...claim, fence: (claim?.fence ?? 0) + 1 }])
+})
+
 test('[L57] with all partitions, turns are claimed oldest first wherever they are', async () => {
   await using world = await worldOn({ partitions: PARTITIONS })
   const ids = []

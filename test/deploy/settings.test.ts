@@ -24,7 +24,7 @@ const DEPLOYMENTS: Readonly<Record<string, Environment>> = {
   'the pod on SQLite': image('service', inPod('sqlite-single')),
   'pods on Redis': image('service', inPod('redis')),
   'pods with DEFRA’s image': image('cdp', inPod('cdp')),
-  compose: image('service', { ...composeService('chat').environment, ...{ SESSION_SECRET: SECRETS['SESSION_SECRET'] ?? '' } }),
+  compose: image('service', { ...composeService('chat').environment, SESSION_SECRET: SECRETS['SESSION_SECRET'] ?? '' }),
   systemd: { ...unitEnvironment(), PUBLIC_ORIGIN: 'https://chat.example.gov.uk', OPS_TOKEN: 'a-token-for-a-test-0123456789abcdef' },
 }
 

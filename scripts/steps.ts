@@ -16,7 +16,7 @@ export const root = path.resolve(import.meta.dirname, '..')
 const STATIC_STEPS: readonly (readonly [name: string, tool: string, args: readonly string[]])[] = [
   ['format', 'oxfmt', ['--check', '.']],
   ['types', 'tsc', ['-b']],
-  ['lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'scripts', 'monitoring']],
+  ['lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'scripts', 'monitoring', 'examples']],
   ['unused files, exports and packages', 'knip', []],
 ]
 

@@ -134,13 +134,13 @@ export class SimulatedTurn {
   }
 
   #context(): TurnContext {
-    const { process, random, wallNow, settings, roomFor } = this.#options
+    const { process, random, wallNow, settings } = this.#options
     return {
       now: process.world.now(),
       wallNow: wallNow(),
       chance: random.next,
       digest: sha256,
-      room: () => roomFor(this),
+      room: () => this.#options.roomFor(this),
       fallbackText: (question, situation) => `Other help (${situation}): ${question}`,
       settings,
     }

@@ -1,51 +1,12 @@
 /** The real server and the real simulator when the agent is in trouble: what the person sees, what reaches the agent, what the breaker does. */
 import { expect, test } from 'vitest'
-import * as v from 'valibot'
-import { ApiClient, type Message } from './api-client.ts'
+import { ApiClient } from './api-client.ts'
 import { onAction, onBreaker } from './processes.ts'
-import { startServer, startSimulator, temporaryFolder, type RunningServer, type RunningSimulator } from './server-process.ts'
+import { startServer, startSimulator, temporaryFolder } from './server-process.ts'
+import { detailsOf, endOf, failWith, lines, statsOf, SWIFT, untilFull } from './troubled-service.ts'
 
-const SWIFT = ['--first-ms', '0', '--chunk-ms', '0']
 /** Quick retries, and no health check in between that would take part in what is counted. */
 const ENV = { RETRY_WEBSOCKET_BASE_DELAY_MS: '20', RETRY_WEBSOCKET_MAX_DELAY_MS: '20', HEALTH_INTERVAL_MS: '600000' }
-
-const statsSchema = v.object({
-  refusals: v.number(),
-  questions: v.number(),
-  finished: v.number(),
-  turns: v.record(v.string(), v.object({ questions: v.number(), attempt: v.number() })),
-})
-const detailsSchema = v.object({
-  status: v.string(),
-  degradation: v.string(),
-  services: v.object({ sqlite: v.object({ status: v.string() }), websocket: v.unknown(), aiAgent: v.object({ status: v.string() }) }),
-  circuitBreakers: v.tuple([v.object({ name: v.string(), state: v.string(), retryAfterMs: v.number() })]),
-})
-
-const controlOf = ({ url }: RunningSimulator): string => url.replace(/^ws:/, 'http:').replace(/\/$/, '')
-
-async function failWith(simulator: RunningSimulator, ...script: readonly object[]): Promise<void> {
-  const reset = await fetch(`${controlOf(simulator)}/control/reset`, { method: 'POST' })
-  const body = JSON.stringify({ script })
-  const set = await fetch(`${controlOf(simulator)}/control/faults`, { method: 'PUT', body })
-  expect([reset.status, set.status]).toEqual([200, 200])
-}
-
-const statsOf = async (simulator: RunningSimulator) =>
-  v.parse(statsSchema, await (await fetch(`${controlOf(simulator)}/control/stats`)).json())
-const detailsOf = async ({ url }: RunningServer) => v.parse(detailsSchema, await (await fetch(`${url}/health/detailed`)).json())
-
-const lines = (server: RunningServer, action: string): number => server.lines.filter((line) => onAction(action)(line) !== undefined).length
-
-/** What became of the question number `count`, once it has come to an end. */
-const endOf =
-  (count: number) =>
-  (messages: readonly Message[]): string | undefined => {
-    const asked = messages.filter(({ role }) => role === 'user')[count - 1]
-    if (asked?.status === 'failed') return 'failed'
-    const answer = messages.find(({ role, metadata }) => role === 'assistant' && metadata.inReplyTo === asked?.id)
-    return answer === undefined || answer.status === 'streaming' ? undefined : answer.status
-  }
 
 test('[O39] refused twice, the question is answered and the person has done nothing', async () => {
   using folder = temporaryFolder()
@@ -93,7 +54,7 @@ test.concurrent(
     await server.line(onBreaker('half-open'))
     await server.line(onBreaker('closed'))
     expect((await statsOf(simulator)).questions).toBe(1)
-    await server.line((line) => onAction('degradation.changed', 'chat.degradation.to')(line) === 'full' || undefined)
+    await untilFull(server)
     expect(await detailsOf(server)).toMatchObject({ status: 'healthy', degradation: 'full', circuitBreakers: [{ state: 'closed' }] })
   },
   RECOVERY_MS,

@@ -14,6 +14,7 @@ const messageSchema = v.object({
     reason: v.optional(v.string()),
     attempt: v.optional(v.number()),
     isSuperseded: v.optional(v.boolean()),
+    fallback: v.optional(v.boolean()),
   }),
 })
 const messagesSchema = v.object({ messages: v.array(messageSchema) })
@@ -36,9 +37,12 @@ export interface ServerSentEvent {
 export class ApiClient {
   #cookie: string | undefined
   #origin: string
+  readonly #headers: Readonly<Record<string, string>>
 
-  constructor(origin: string) {
+  /** `headers` go with every request. */
+  constructor(origin: string, headers: Readonly<Record<string, string>> = {}) {
     this.#origin = origin
+    this.#headers = headers
   }
 
   /** Goes on at another address with the same cookie, as a browser does when the server comes back. */
@@ -115,7 +119,7 @@ export class ApiClient {
   }
 
   async #fetch(method: string, path: string, init: RequestInit, accept: string): Promise<Response> {
-    const headers = new Headers(init.headers)
+    const headers = new Headers({ ...this.#headers, ...Object.fromEntries(new Headers(init.headers)) })
     headers.set('accept', accept)
     if (init.body !== undefined) headers.set('content-type', 'application/json')
     if (this.#cookie !== undefined) headers.set('cookie', this.#cookie)

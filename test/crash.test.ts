@@ -186,8 +186,10 @@ test('[O30] when the agent is back, the next question is answered', async () => 
   await using second = await startSimulator('--first-ms', '0', '--chunk-ms', '0', '--port', new URL(first.url).port)
   expect(second.url).toBe(first.url)
   await person.ask(session, 'How do I keep a copy?')
-  const answer = await person.until(session, answered)
-  expect(answer.map(({ role, status }) => `${role} ${status}`)).toEqual([
+  const messages = await person.until(session, answered)
+  // Whether the service still took the agent to be away, and gave other help, depends on which of the two came first.
+  const answers = messages.filter(({ role }) => role !== 'system')
+  expect(answers.map(({ role, status }) => `${role} ${status}`)).toEqual([
     'user answered',
     'assistant interrupted',
     'user answered',

@@ -17,6 +17,7 @@ import { createHeldAgent, type HeldAgent } from './held-agent.ts'
 import { DEVICE, openLink } from './link-client.ts'
 import { metricsText, programAt, promtoolComplaints, samplesIn, untilMetrics, type Samples } from './metrics-page.ts'
 import { startProgram } from './processes.ts'
+import { startRedis } from './redis/redis-process.ts'
 import { NO_AGENT, startServer, startSimulator, temporaryFolder } from './server-process.ts'
 
 const TOKEN = 'test-operators-token-0123456789abcdef'
@@ -66,6 +67,29 @@ test('[O80][O82] a running service knows every gauge, has fewer than 1,500 serie
   expect(samples.size).toBeLessThan(1_500)
   expect(samples.size).toBeGreaterThan(700)
   expect(promtoolComplaints(await metricsText(service.url))).toBe('')
+})
+
+test('[O80][O81][O82] on Redis a service has the series of that store, knows every gauge, and times its calls', async () => {
+  using folder = temporaryFolder()
+  await using redis = await startRedis()
+  await using agent = await createHeldAgent()
+  await using service = await serve(folder.path, { AGENT_URL: agent.url, REDIS_URL: redis.url, SESSION_SECRET: 's'.repeat(32) })
+  const before = samplesIn(await metricsText(service.url))
+  await talk(service, agent)
+  const calls = 'chat_dependency_request_duration_seconds_count{service="redis",result="success"}'
+  const samples = await untilMetrics(service.url, (seen) =>
+    !Number.isNaN(seen.get('chat_sessions_active')) && (seen.get(calls) ?? 0) > (before.get(calls) ?? 0) ? seen : undefined,
+  )
+  expect([...samples].filter(([, value]) => Number.isNaN(value))).toEqual([])
+  expect([...samples.keys()].filter((name) => name.includes('sqlite') || name.startsWith('chat_storage'))).toEqual([])
+  expect(Object.fromEntries(samples)).toMatchObject({
+    'chat_config_info{profile="redis"}': 1,
+    'chat_dependency_up{service="redis"}': 1,
+    'chat_circuit_breaker_state{service="redis"}': 0,
+    'chat_retry_budget_ratio{service="redis"}': 1,
+    chat_integrity_difference: 0,
+  })
+  expect(samples.size).toBeLessThan(1_500)
 })
 
 test('[O81] what people do moves the metrics of the whole service', async () => {

@@ -38,7 +38,7 @@ test('[O21] settings that cannot be used are all in one message', async () => {
       'These settings cannot be used:',
       expect.stringContaining('PORT must be'),
       expect.stringContaining('LOG_LEVEL must be'),
-      expect.stringContaining('REDIS_URL is not available in this version'),
+      expect.stringContaining('SESSION_SECRET is required with REDIS_URL'),
     ],
   })
 })

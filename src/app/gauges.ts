@@ -7,7 +7,7 @@ import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import type { IntegrityMeter } from '../operations/integrity-meter.ts'
 import type { RetryBudget } from '../resilience/retry-budget.ts'
 import type { Clock } from '../resilience/clock.ts'
-import type { LabelsOf } from '../telemetry/catalogue.ts'
+import type { LabelsOf, StoreName } from '../telemetry/catalogue.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { DEPENDENCIES, isUp } from './dependencies.ts'
 
@@ -21,7 +21,7 @@ export interface Gauged {
   /** Questions that this process has taken on. */
   readonly running: () => number
   readonly isDraining: () => boolean
-  readonly agentBudget: RetryBudget
+  readonly budgets: Readonly<Record<'agent' | 'store', RetryBudget>>
   readonly build: LabelsOf<'chat_build_info'>
 }
 
@@ -55,13 +55,13 @@ function watchStore(metrics: Metrics, { log, storeFile, meter }: Gauged): void {
   watch('chat_queue_oldest_age_seconds', { queue: 'store' }, () => seconds(log.backlog?.().oldestMs ?? 0))
   watch('chat_storage_bytes', {}, () => bytesOf(storeFile))
   watch('chat_sqlite_wal_bytes', {}, () => bytesOf(storeFile === undefined ? undefined : `${storeFile}-wal`))
-  watch('chat_config_info', { profile: log.profile.store === 'redis' ? 'redis' : 'sqlite' }, () => 1)
+  watch('chat_config_info', { profile: nameOf(log) }, () => 1)
 }
 
 const LEVELS = { full: 0, limited: 1, offline: 2 } as const
 const BREAKER_STATES = { closed: 0, 'half-open': 1, open: 2, isolated: 2 } as const
 
-function watchResilience(metrics: Metrics, { server, clock, agentBudget }: Gauged): void {
+function watchResilience(metrics: Metrics, { server, clock, log, budgets }: Gauged): void {
   const { health, breakers } = server.resilience
   const checks = () => health.report().checks
   for (const [name, service] of Object.entries(DEPENDENCIES)) {
@@ -71,9 +71,8 @@ function watchResilience(metrics: Metrics, { server, clock, agentBudget }: Gauge
     metrics.watch('chat_circuit_breaker_state', { service }, () => BREAKER_STATES[breakers.stats(service)?.state ?? 'closed'])
   }
   metrics.watch('chat_synthetic_probe_success', {}, () => Math.min(...Array.from(checks().values(), (result) => isUp(result) ?? 0)))
-  metrics.watch('chat_retry_budget_ratio', { service: 'ai-agent' }, () =>
-    Math.min(1, agentBudget.available() / Math.max(1, agentBudget.reserve)),
-  )
+  metrics.watch('chat_retry_budget_ratio', { service: 'ai-agent' }, () => leftOf(budgets.agent))
+  metrics.watch('chat_retry_budget_ratio', { service: nameOf(log) }, () => leftOf(budgets.store))
   metrics.watch('chat_degradation_level', {}, () => LEVELS[health.getCurrentLevel()])
   let since = clock.monotonic()
   let level = health.getCurrentLevel()
@@ -88,6 +87,11 @@ function watchResilience(metrics: Metrics, { server, clock, agentBudget }: Gauge
   })
   metrics.beforeRender(settle)
 }
+
+/** Tests put other logs in the place of the file. */
+const nameOf = ({ profile }: ConversationLog): StoreName => (profile.store === 'redis' ? 'redis' : 'sqlite')
+
+const leftOf = (budget: RetryBudget): number => Math.min(1, budget.available() / Math.max(1, budget.reserve))
 
 const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1_000)
 

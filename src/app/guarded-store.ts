@@ -12,7 +12,7 @@ import {
 import { REDIS_REPLY_MAX_MS } from '../conversation/limits.ts'
 import type { Breaker } from '../resilience/breaker.ts'
 import type { Backoff } from '../resilience/backoff.ts'
-import { createRetryBudget } from '../resilience/retry-budget.ts'
+import { createRetryBudget, type RetryBudget } from '../resilience/retry-budget.ts'
 import type { Config } from './config.ts'
 import type { GuardParts } from './guarded-agent.ts'
 
@@ -21,6 +21,8 @@ export interface GuardedStore {
   /** For requests that people wait for. */
   readonly forPeople: ConversationLog
   readonly inBackground: ConversationLog
+  /** For all of them together. */
+  readonly budget: RetryBudget
 }
 
 /** `log` under the settings' retries and, where it is Redis, its breaker. */
@@ -33,11 +35,13 @@ export function guardStore(
   const { clock } = resilience
   const { store: service } = log.profile
   const breaker = config.redis === undefined ? undefined : createStoreBreaker(service, config.redis.breaker, resilience)
-  const common = { service, clock, chance, breaker, budget: createRetryBudget({ service }, clock), events }
+  const budget = createRetryBudget({ service }, clock)
+  const common = { service, clock, chance, breaker, budget, events }
   const retry = { attempts: config.databaseRetry.attempts, backoff: storeBackoff(config) }
   return {
     forPeople: createResilientLog(log, { ...common, retry: RETRY_FOR_PEOPLE, repeated: ASKED_BY_PEOPLE }),
     inBackground: createResilientLog(log, { ...common, retry, repeated: DONE_IN_BACKGROUND }),
+    budget,
   }
 }
 

@@ -28,7 +28,7 @@ export interface OperationsParts {
   readonly version: string
   /** Questions that this process has taken on. */
   readonly running: () => number
-  readonly agentBudget: RetryBudget
+  readonly budgets: Readonly<Record<'agent' | 'store', RetryBudget>>
 }
 
 export interface Operations {
@@ -53,7 +53,7 @@ export async function openOperations(main: Server, config: Config, parts: Operat
   watchGauges(metrics, {
     ...parts,
     server: main,
-    storeFile: storeFileIn(config.dataDir),
+    storeFile: config.redis === undefined ? storeFileIn(config.dataDir) : undefined,
     meter,
     isDraining: () => phase() === 'draining',
     build: { version: parts.version, commit: config.buildCommit, node: process.version },
@@ -85,6 +85,7 @@ export const toldOf = (config: Config): Readonly<Record<string, string | number 
   environment: config.environment,
   log_level: config.logLevel,
   log_files: config.logDir !== undefined,
+  store: config.redis === undefined ? 'sqlite' : 'redis',
   agent_protocol: config.agent.protocol,
   agent_concurrency: config.agent.concurrency,
   drain_ms: config.drainMs,

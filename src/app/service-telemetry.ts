@@ -19,7 +19,8 @@ export interface Telemetry {
 /** `secret` hides ids in the log and names the traces of questions. */
 export function createTelemetry(config: Config, ports: Ports, { secret, version }: Identity): Telemetry {
   const { clock, hostName } = ports
-  const metrics = createMetrics({ store: 'sqlite', withRuntime: ports.measuresRuntime })
+  const store = config.redis === undefined ? 'sqlite' : 'redis'
+  const metrics = createMetrics({ store, withRuntime: ports.measuresRuntime })
   // Told by the log that it is about, once there is one.
   const told: { logFilesFailed: (cause: unknown) => void } = { logFilesFailed: () => undefined }
   const log = createLog({
@@ -36,7 +37,7 @@ export function createTelemetry(config: Config, ports: Ports, { secret, version 
   })
   const traceOf = createTurnTrace(secret)
   const names = { hash: createIdHash(secret, () => clock.now()), traceOf }
-  const events = createEvents(createEventsLog(log, names), createEventsMetrics(metrics, 'sqlite'))
+  const events = createEvents(createEventsLog(log, names), createEventsMetrics(metrics, store))
   // Later, because what failed is in the middle of writing a line.
   told.logFilesFailed = (cause) => void clock.schedule(0, () => events.logFilesFailed(cause))
   return { events, metrics, traceOf }

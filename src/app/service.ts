@@ -107,7 +107,7 @@ export async function startService(config: Config, ports: Ports, version: string
     phase: () => state.phase,
     version,
     running: () => runner.running,
-    agentBudget: budget,
+    budgets: { agent: budget, store: store.budget },
   })
   own.server = operations.own
   opened.use(operations.meter)

@@ -65,7 +65,7 @@ test('[L80] what a person waits for is tried once more within a second, and then
 
 test('[L80] a question whose answer was lost is asked again under its id, and stands once', async () => {
   await using world = await createResilientWorld(RETRY_FOR_PEOPLE)
-  const { log, faulty, clock } = world
+  const { log, faulty, clock, events } = world
   const id = await world.begin()
   faulty.fault('loses', ['ask'])
   const asked = log.ask(id, world.question())
@@ -74,6 +74,7 @@ test('[L80] a question whose answer was lost is asked again under its id, and st
   await clock.advance(500)
   expect(await asked).toMatchObject({ type: 'accepted', duplicate: true, number: 1 })
   expect(await world.entries(id)).toHaveLength(1)
+  expect(events.of('storeRecovered')).toEqual([{ command: 'ask', attempts: 2 }])
 })
 
 test('[L80] a session whose deletion was lost on the way back is deleted, not missing', async () => {

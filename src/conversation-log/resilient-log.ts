@@ -37,7 +37,7 @@ export interface ResilientLogOptions {
   readonly breaker: Breaker | undefined
   /** Shared by everybody who calls this store. */
   readonly budget: RetryBudget
-  readonly events: Pick<Events, 'storeAttemptFailed'>
+  readonly events: Pick<Events, 'storeAttemptFailed' | 'storeRecovered'>
   readonly retry: LogRetry
   /** The commands that are tried again. */
   readonly repeated: ReadonlySet<CommandName>
@@ -72,7 +72,12 @@ export function createResilientLog(log: ConversationLog, options: ResilientLogOp
   const run = <Value>(name: CommandName, call: (run: Pick<RetryRun, 'attempt'>) => Promise<Value>): Promise<Value> => {
     const retry = retries.get(name)
     if (retry === undefined) return once(() => call({ attempt: 1 }))
-    return retry.execute((each) => once(() => call(each)), { signal: closing.signal })
+    const recover = async (each: Pick<RetryRun, 'attempt'>): Promise<Value> => {
+      const value = await once(() => call(each))
+      if (each.attempt > 1) options.events.storeRecovered({ command: name, attempts: each.attempt })
+      return value
+    }
+    return retry.execute(recover, { signal: closing.signal })
   }
   return {
     get profile() {

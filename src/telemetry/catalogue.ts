@@ -25,6 +25,8 @@ const ENDS = ['completed', 'degraded', 'cancelled', 'timeout', 'failed', 'expire
 const ANSWER_ENDS = ['completed', 'degraded', 'cancelled', 'timeout', 'failed'] as const
 const LEVELS = ['full', 'limited', 'offline'] as const
 const BREAKERS = ['ai-agent', 'redis'] as const
+/** Whose calls are tried again; of the stores there is one. */
+const SERVICES = ['ai-agent', 'sqlite', 'redis'] as const
 export const CLOSE_REASONS = [
   'normal',
   'going_away',
@@ -147,15 +149,15 @@ export const CATALOGUE = {
   chat_circuit_breaker_rejected_total: counter('Calls that a circuit breaker refused.', each('service', BREAKERS)),
   chat_dependency_up: gauge('Whether the last background check worked.', each('service', ['ai-agent', 'sqlite', 'redis', 'websocket'])),
   chat_dependency_request_duration_seconds: histogram(
-    'Seconds that calls took: transactions of the store, and the way to the first words of an agent.',
+    'Seconds that calls took: transactions of SQLite, commands of Redis, and the way to the first words of an agent.',
     CALL_SECONDS,
     pairs('service', 'result', { 'ai-agent': ['success', 'failure'], sqlite: ['success'], redis: ['success', 'failure'] }),
   ),
   chat_retries_total: counter(
     'Calls that failed at first: worked when tried again, did not, or were not tried again because the budget was spent.',
-    grid(['service', ['ai-agent']], ['result', ['success', 'exhausted', 'budget_denied']]),
+    grid(['service', SERVICES], ['result', ['success', 'exhausted', 'budget_denied']]),
   ),
-  chat_retry_budget_ratio: gauge('How much of the retry budget is left; 1 is all of an idle service’s.', each('service', ['ai-agent'])),
+  chat_retry_budget_ratio: gauge('How much of the retry budget is left; 1 is all of an idle service’s.', each('service', SERVICES)),
   chat_errors_total: counter(
     'Failures by kind and by where they happened.',
     pairs('service', 'type', {

@@ -3,10 +3,13 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { sayEverything } from '../testing/every-event.ts'
+import { createRecordedEvents } from '../testing/recorded-events.ts'
 import { CATALOGUE } from './catalogue.ts'
 import { createEventsLog } from './events-log.ts'
-import { createEvents, type CountedEvents } from './events.ts'
+import { createEventsMetrics } from './events-metrics.ts'
+import { createEvents, type CountedEvents, type Events } from './events.ts'
 import type { Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
 import type { Series, SeriesList } from './series.ts'
 import { createTurnTrace } from './turn-trace.ts'
 
@@ -51,6 +54,15 @@ test('[O89] docs/logs.md has a row for every action that a line can have, with i
   const order = ['debug', 'info', 'warn', 'error']
   const said = Array.from(levels, ([action, seen]) => [action, order.filter((level) => seen.has(level)).join(', ')] as const)
   expect(new Map(listed)).toEqual(new Map(said))
+})
+
+test('[O81][O89] what is checked here is said of every event that there is', () => {
+  const events = createRecordedEvents()
+  sayEverything(events)
+  const names = { hash: (id: string) => id, traceOf: createTurnTrace('secret') }
+  const measured = createEventsMetrics(createMetrics({ store: 'sqlite', withRuntime: false }), 'sqlite')
+  const all = Object.keys(createEvents(createEventsLog({ write: () => undefined }, names), measured)) as (keyof Events)[]
+  expect(all.filter((name) => events.of(name).length === 0)).toEqual([])
 })
 
 test('[O89] docs/logs.md names every field that a line can have, and no others', () => {

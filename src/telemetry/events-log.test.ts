@@ -119,6 +119,7 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
       'warn',
       'store.attempt_failed',
     ],
+    storeRecovered: [(e) => e.storeRecovered({ command: 'ask', attempts: 2 }), 'conversation-log', 'info', 'store.recovered'],
     storeGuarantee: [
       (e) => e.storeGuarantee({ durability: 'best-effort', weaknesses: ['it keeps nothing on disk'] }),
       'conversation-log',

@@ -317,7 +317,9 @@ const breakerEvents = (say: Say): Some<'breakerChanged' | 'breakerCalled' | 'dep
   },
 })
 
-type StoreEvents = Some<'storeAttemptFailed' | 'storeFailed' | 'storeCommitted' | 'storeGuarantee' | 'storeSettling' | 'queueFull'>
+type StoreEvents = Some<
+  'storeAttemptFailed' | 'storeRecovered' | 'storeFailed' | 'storeCommitted' | 'storeGuarantee' | 'storeSettling' | 'queueFull'
+>
 
 const storeEvents = (say: Say): StoreEvents => ({
   storeAttemptFailed: ({ command, attempt, retriesLeft, delayMs, stop, cause }) =>
@@ -328,6 +330,11 @@ const storeEvents = (say: Say): StoreEvents => ({
       'chat.delay_ms': delayMs === undefined ? undefined : Math.round(delayMs),
       'event.reason': stop,
       ...errorFields(cause),
+    }),
+  storeRecovered: ({ command, attempts }) =>
+    say('info', 'store.recovered', 'A command of the conversation log worked after it had failed.', {
+      'chat.command': clean(command),
+      'chat.attempt': attempts,
     }),
   storeFailed: ({ kind, during, cause }) =>
     say('error', 'store.failed', 'The conversation log failed.', {

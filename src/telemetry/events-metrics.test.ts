@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { AgentError } from '../agent/agent-error.ts'
 import { mintSessionId, mintTurnId } from '../conversation/ids.ts'
 import { sayEverything } from '../testing/every-event.ts'
-import { CATALOGUE } from './catalogue.ts'
+import { CATALOGUE, type StoreName } from './catalogue.ts'
 import { createEventsLog } from './events-log.ts'
 import { createEventsMetrics } from './events-metrics.ts'
 import { createEvents, type Events } from './events.ts'
@@ -21,8 +21,8 @@ interface Play {
   readonly moved: () => Promise<Readonly<Record<string, number>>>
 }
 
-function createPlay(): Play {
-  const metrics = createMetrics({ store: 'sqlite', withRuntime: false })
+function createPlay(store: StoreName = 'sqlite'): Play {
+  const metrics = createMetrics({ store, withRuntime: false })
   const log = createEventsLog({ write: () => undefined }, { hash: (id) => id, traceOf: createTurnTrace('secret') })
   let before = new Map<string, number>()
   const moved = async () => {
@@ -34,7 +34,7 @@ function createPlay(): Play {
     before = now
     return Object.fromEntries(changes)
   }
-  return { metrics, events: createEvents(log, createEventsMetrics(metrics, 'sqlite')), moved }
+  return { metrics, events: createEvents(log, createEventsMetrics(metrics, store)), moved }
 }
 
 /** What an act moves, without the buckets of histograms. */
@@ -118,15 +118,18 @@ test('[O81] a failed request counts by what failed, and one that finds nothing d
 /** Counted where it happens, and not by an event. */
 const ELSEWHERE = new Set(['chat_degraded_seconds_total', 'chat_log_dropped_total', 'chat_metrics_refused_total'])
 
-test('[O81] every count and every duration of the catalogue is moved by some event', async () => {
-  const { events, moved } = createPlay()
+test.each([
+  ['sqlite', 'redis'],
+  ['redis', 'sqlite'],
+] as const)('[O81] with %s every count and every duration of the catalogue is moved by some event', async (store, other) => {
+  const { events, moved } = createPlay(store)
   sayEverything(events)
   const names = new Set(Object.keys(await moved()))
   const dead = Object.entries(CATALOGUE).flatMap(([name, { type, series }]) => {
     if (type === 'gauge' || ELSEWHERE.has(name)) return []
     const all: readonly Readonly<Record<string, string>>[] = series.all
     return all
-      .filter((labels) => labels['service'] !== 'redis')
+      .filter((labels) => labels['service'] !== other)
       .map((labels) => Object.entries(labels).map(([label, value]) => `${label}="${value}"`))
       .map((labels) => `${name}${type === 'histogram' ? '_count' : ''}${labels.length === 0 ? '' : `{${labels.join(',')}}`}`)
       .filter((sample) => !names.has(sample))

@@ -212,8 +212,8 @@ type AgentEvents = Some<'agentFailed' | 'tokensUsed' | 'agentAttemptFailed' | 'a
 const agentMetrics = ({ count, observe }: Counting): AgentEvents => ({
   agentFailed: ({ kind }) => count('chat_errors_total', { service: 'ai-agent', type: AGENT_FAILURES[kind] ?? 'internal' }),
   agentAttemptFailed: ({ stop }) => {
-    if (stop === 'attempts' || stop === 'deadline') count('chat_retries_total', { service: 'ai-agent', result: 'exhausted' })
-    if (stop === 'budget') count('chat_retries_total', { service: 'ai-agent', result: 'budget_denied' })
+    const result = vainBy(stop)
+    if (result !== undefined) count('chat_retries_total', { service: 'ai-agent', result })
   },
   tokensUsed: ({ inputTokens, outputTokens }) => {
     count('chat_tokens_total', { direction: 'input' }, inputTokens ?? 0)
@@ -229,11 +229,17 @@ const agentMetrics = ({ count, observe }: Counting): AgentEvents => ({
   breakerCalled: ({ service, outcome, tookMs }) => {
     if (outcome === 'rejected') {
       if (isBreaker(service)) count('chat_circuit_breaker_rejected_total', { service })
-    } else if (service === 'ai-agent' && tookMs !== undefined && tookMs > 0) {
+    } else if (isBreaker(service) && tookMs !== undefined && tookMs > 0) {
       observe('chat_dependency_request_duration_seconds', { service, result: outcome }, seconds(tookMs))
     }
   },
 })
+
+/** Why there was no further try, where there could have been one. */
+function vainBy(stop: string | undefined): 'exhausted' | 'budget_denied' | undefined {
+  if (stop === 'budget') return 'budget_denied'
+  return stop === 'attempts' || stop === 'deadline' ? 'exhausted' : undefined
+}
 
 const isBreaker = (service: string): service is 'ai-agent' | 'redis' => service === 'ai-agent' || service === 'redis'
 
@@ -246,13 +252,23 @@ const AGENT_FAILURES: Readonly<Record<string, 'refused' | 'overload' | 'protocol
   'broke-off': 'read',
 }
 
-const storeMetrics = ({ count, observe }: Counting, service: StoreName): Some<'storeFailed' | 'storeCommitted' | 'questionsLost'> => ({
+type StoreEvents = Some<'storeAttemptFailed' | 'storeRecovered' | 'storeFailed' | 'storeCommitted' | 'questionsLost'>
+
+const storeMetrics = ({ count, observe }: Counting, service: StoreName): StoreEvents => ({
+  storeAttemptFailed: ({ stop }) => {
+    const result = vainBy(stop)
+    if (result !== undefined) count('chat_retries_total', { service, result })
+  },
+  storeRecovered: () => count('chat_retries_total', { service, result: 'success' }),
   storeFailed: ({ kind, during }) => {
     if (during === undefined) return
     count('chat_errors_total', { service, type: during === 'wait' ? 'timeout' : during })
     if (kind === 'corrupt' && during === 'read') count('chat_sequence_gaps_total', { side: 'server' })
   },
-  storeCommitted: ({ tookMs }) => observe('chat_dependency_request_duration_seconds', { service, result: 'success' }, seconds(tookMs)),
+  storeCommitted: ({ tookMs }) => {
+    // A call of Redis is timed by its breaker.
+    if (service === 'sqlite') observe('chat_dependency_request_duration_seconds', { service, result: 'success' }, seconds(tookMs))
+  },
   questionsLost: ({ found }) => count('chat_messages_lost_total', {}, found),
 })
 

@@ -192,6 +192,8 @@ export interface Events extends Measures {
     readonly stop: string | undefined
     readonly cause: unknown
   }): void
+  /** A command of the store was tried more than once, and in the end it worked. */
+  storeRecovered(facts: { readonly command: string; readonly attempts: number }): void
   /** `during` is told by the store itself; whoever was refused by it only says that it was. */
   storeFailed(facts: { readonly kind: string; readonly during?: 'read' | 'write' | 'wait'; readonly cause: unknown }): void
   storeCommitted(facts: { readonly commands: number; readonly tookMs: number }): void

@@ -87,11 +87,17 @@ function sayOfLinks(events: Events): void {
 
 function sayOfDependencies(events: Events): void {
   events.listenerFailed(cause)
-  for (const to of ['open', 'half-open', 'closed', 'isolated'] as const) {
-    events.breakerChanged({ service: 'ai-agent', from: 'closed', to, openMs: undefined })
+  for (const service of ['ai-agent', 'redis']) {
+    for (const to of ['open', 'half-open', 'closed', 'isolated'] as const) {
+      events.breakerChanged({ service, from: 'closed', to, openMs: undefined })
+    }
+    for (const outcome of ['success', 'failure', 'rejected'] as const) events.breakerCalled({ service, outcome, tookMs: 1, cause })
   }
-  for (const outcome of ['success', 'failure', 'rejected'] as const)
-    events.breakerCalled({ service: 'ai-agent', outcome, tookMs: 1, cause })
+  for (const stop of ['attempts', 'budget'])
+    events.storeAttemptFailed({ command: 'ask', attempt: 1, retriesLeft: 0, delayMs: undefined, stop, cause })
+  events.storeRecovered({ command: 'ask', attempts: 2 })
+  for (const weaknesses of [['it keeps nothing on disk'], []]) events.storeGuarantee({ durability: 'best-effort', weaknesses })
+  for (const isStalled of [true, false]) events.storeSettling({ isStalled, server: '127.0.0.1:6379', replicas: 0, needed: 1 })
   for (const isUp of [true, false]) events.dependencyChanged({ service: 'sqlite', isUp, cause: undefined })
   for (const during of ['read', 'write', 'wait'] as const) events.storeFailed({ kind: 'corrupt', during, cause })
   events.storeCommitted({ commands: 1, tookMs: 1 })

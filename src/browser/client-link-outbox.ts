@@ -8,7 +8,7 @@ import type { MessageId } from '../conversation/ids.ts'
 import { OUTBOX_LEASE_MS, OUTBOX_PATIENCE_MS } from '../conversation/limits.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
 import { giveUp, NONE, renewed } from './client-link-socket.ts'
-import type { ClientContext, ClientEffect, ClientEvent, ClientLink, ClientStep, DeviceOutbox, OpenLink } from './client-link-state.ts'
+import type { ClientContext, ClientEvent, ClientLink, ClientStep, DeviceOutbox, OpenLink } from './client-link-state.ts'
 import { heldByAnother, isExpired, type NewRow, type OutboxChange, type OutboxRow } from './outbox.ts'
 import {
   inOrder,
@@ -21,7 +21,6 @@ import {
   type SendTerms,
 } from './outgoing-questions.ts'
 
-type Present = Exclude<DeviceOutbox, { readonly status: 'absent' }>
 type Questions = readonly OutgoingQuestion[]
 
 /** A page that was just loaded on a device that can keep questions. */

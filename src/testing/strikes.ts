@@ -76,16 +76,9 @@ function hit(cast: Cast, fault: Fault): boolean {
       cast.world.after(fault.forMs, () => recover(cast))
       return true
     case 'device storage':
-      // Without room, or without an answer but an error.
-      cast.device.mode = fault.target % 2 === 0 ? 'full' : 'broken'
-      cast.world.after(fault.forMs, () => healDevice(cast))
-      return true
-    case 'session deleted': {
-      const session = anyOf(cast.sessions, fault.target)
-      if (session === undefined) return false
-      cast.store.portOf('somebody').submit({ name: 'deleteSession', args: [session.id] }, () => undefined)
-      return true
-    }
+      return hitDevice(cast, fault)
+    case 'session deleted':
+      return deleteSession(cast, fault)
   }
 }
 
@@ -125,6 +118,20 @@ function hitTab({ tabs }: Cast, { kind, target, forMs }: Fault): boolean {
   else if (kind === 'tab freeze') tab?.freezeFor(forMs)
   else tab?.offlineFor(forMs)
   return tab !== undefined
+}
+
+function deleteSession({ sessions, store }: Cast, { target }: Fault): boolean {
+  const session = anyOf(sessions, target)
+  if (session === undefined) return false
+  store.portOf('somebody').submit({ name: 'deleteSession', args: [session.id] }, () => undefined)
+  return true
+}
+
+/** Without room, or without an answer but an error. */
+function hitDevice(cast: Cast, { target, forMs }: Fault): boolean {
+  cast.device.mode = target % 2 === 0 ? 'full' : 'broken'
+  cast.world.after(forMs, () => healDevice(cast))
+  return true
 }
 
 /** Some of the servers, perhaps all, never none. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ANSWER_BLOCKS_MAX, ANSWER_CHARS_MAX } from '../conversation/limits.ts'
+import { linksIn } from './answer-links.ts'
 import { renderBlocks } from './render-answer.ts'
 
 const whole = (text: string): string =>
@@ -11,7 +12,7 @@ const whole = (text: string): string =>
 const TAGS = new Set('p br strong em code pre ul ol li a blockquote h4 h5 h6 table thead tbody tr th td hr'.split(' '))
 const ATTRIBUTES: Readonly<Record<string, RegExp>> = {
   class: /^(?:govuk-[a-z-]+|app-[a-z-]+)(?: govuk-[a-z-]+)*$/,
-  href: /^https?:\/\/[^\s"'<>]+$/,
+  href: /^(?:https?:\/\/[^\s"'<>]+|\/help\/[a-z]+)$/,
   rel: /^noopener noreferrer nofollow$/,
   start: /^\d{1,9}$/,
   scope: /^col$/,
@@ -250,9 +251,58 @@ describe('blocks', () => {
   })
 })
 
+describe('links', () => {
+  test('[W36] those of an answer are HTML of the renderer, each address once and in its order', () => {
+    const link = fc.tuple(
+      fc.constantFrom('a', '**b**', '`<c>`', '[d', 'e"f'),
+      fc.constantFrom('https://www.gov.uk/a', 'https://evil.example/?d=1', '/help/x', 'javascript:1'),
+    )
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.oneof(
+            link.map(([text, href]) => `[${text}](${href})`),
+            fc.constantFrom(...pieces),
+          ),
+          { maxLength: 40 },
+        ),
+        (parts) => {
+          const blocks = renderBlocks(parts.join(' '), true)
+          const links = linksIn(blocks)
+          expect(links.flatMap(strangers)).toEqual([])
+          const inText = blocks.flatMap(({ html }) => [...html.matchAll(/ href="([^"]*)"/g)].map(([, href]) => href))
+          expect(links.map((html) => / href="([^"]*)"/.exec(html)?.[1])).toEqual([...new Set(inText)])
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
+  test('[W36] no more than 50 are listed', () => {
+    const blocks = renderBlocks(
+      Array.from({ length: 80 }, (_unused, index) => `[${index}](https://www.gov.uk/${index})`).join('\n\n'),
+      true,
+    )
+    expect(linksIn(blocks)).toHaveLength(50)
+  })
+})
+
 describe('cost', () => {
   const size = ANSWER_CHARS_MAX
   const fill = (unit: string): string => unit.repeat(Math.floor(size / unit.length))
+  test.each(['>', '[a](', '|a|b|\n'])(
+    '[W5] ten megabytes of %j are shown, as plain text beyond what Markdown may cost',
+    { timeout: 60_000 },
+    (unit) => {
+      const text = unit.repeat(Math.ceil((10 * 1024 * 1024) / unit.length))
+      const blocks = renderBlocks(text, true)
+      const html = blocks.map((block) => block.html).join('')
+      expect(text.slice(blocks.at(-1)?.upTo ?? 0).trim()).toBe('')
+      expect(html.length).toBeLessThan(text.length * 13)
+      expect(html).not.toMatch(/<(?!\/?(?:p|br|strong|em|code|pre|ul|ol|li|a|blockquote|h4|h5|h6|table|thead|tbody|tr|th|td|hr)\b)/)
+    },
+  )
+
   test.each([
     ['nested quotes', fill('>')],
     ['nested quotes on lines', fill('> > > > > > > > > > > >\n')],

@@ -5,7 +5,7 @@ import type { HelpPage } from '../gateway/page-shell.ts'
 import { createTestGateway, type TestGateway, type TestVisitor } from './test-gateway.ts'
 
 const file = (content: string) => ({ content: Buffer.from(content), type: 'text/css', cacheControl: 'public', etag: 'e' })
-const assets: Assets = {
+const madeUp: Assets = {
   pathsOf: (brand) => ({ css: `/assets/${brand}-1.css`, js: '/assets/chat-1.js', icon: '/assets/icon-1.svg' }),
   find: (name) => (name === 'generic-1.css' ? file('a{}') : undefined),
 }
@@ -21,7 +21,10 @@ const helpPages: readonly HelpPage[] = [
 ]
 type Given = Parameters<typeof createTestGateway>
 
-export const createPages = (settings: Given[0] = {}, ports: Given[1] = {}): Promise<TestGateway> =>
+/** `assets` in place of made-up files, and other ports. */
+type Others = NonNullable<Given[1]> & { readonly assets?: Assets }
+
+export const createPages = (settings: Given[0] = {}, { assets = madeUp, ...ports }: Others = {}): Promise<TestGateway> =>
   createTestGateway(settings, { pages: { assets, helpPages }, ...ports })
 /** A request is being held back: the only thing here that has a timer. */
 export async function isWaiting({ clock }: TestGateway): Promise<void> {

@@ -23,16 +23,20 @@ export interface Visitor {
   tab(url: string): Promise<Page>
 }
 
+/** A Chromium that asks nobody for anything by itself. */
+export const launchBrowser = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  })
+
 /** Starts server, agent and browser. */
 export async function createSite(env: Readonly<Record<string, string>> = {}): Promise<Site> {
   await using started = new AsyncDisposableStack()
   const folder = started.use(temporaryFolder())
   const agent = started.use(await createHeldAgent())
   const server = started.use(await startServer({ dataDir: folder.path, agentUrl: agent.url, env }))
-  const browser = await chromium.launch({
-    executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  })
+  const browser = await launchBrowser()
   started.defer(() => browser.close())
   const resources = started.move()
   const visitor = async (options: BrowserContextOptions = {}): Promise<Visitor> =>

@@ -1,6 +1,6 @@
 /** What becomes of questions when page, browser, network or storage fail between "Send" and the log. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Page, WebSocketRoute } from 'playwright-core'
 import { temporaryFolder } from '../server-process.ts'
 import { accessibilityFaults, ask, createSite, launch, questionsIn, type Site, type Visitor } from './browser.ts'
 
@@ -22,12 +22,24 @@ async function answer(...questions: readonly string[]): Promise<void> {
 }
 
 /** What the network does to the live link: nothing, loses questions, or loses what the server says of them. */
-type Network = { loses: 'nothing' | 'questions' | 'answers' }
+interface Network {
+  loses: 'nothing' | 'questions' | 'answers'
+  /** Ends every link there is. */
+  cut(): Promise<void>
+}
 
 async function lossy(context: BrowserContext): Promise<Network> {
-  const network: Network = { loses: 'nothing' }
+  const sockets = new Set<WebSocketRoute>()
+  const network: Network = {
+    loses: 'nothing',
+    async cut() {
+      for (const socket of sockets) await socket.close({ code: 1012 })
+      sockets.clear()
+    },
+  }
   await context.routeWebSocket('**/ws', (socket) => {
     const server = socket.connectToServer()
+    sockets.add(socket)
     socket.onMessage((message) => {
       if (network.loses !== 'questions' || !String(message).includes('"send"')) server.send(message)
     })
@@ -136,6 +148,13 @@ describe('a device without a network', () => {
     const page = await visitor.begin()
     await until(page, 'You have not asked anything yet.')
     await goOffline(visitor, page)
+    await ask(page, 'Gone?')
+    await page.getByRole('button', { name: 'Delete unsent questions from this device' }).click()
+    await page.getByRole('button', { name: 'Keep them' }).click()
+    await page.getByRole('button', { name: 'Delete unsent questions from this device' }).click()
+    await page.getByRole('button', { name: 'Yes, delete unsent questions' }).click()
+    await keeps(page, 0)
+    expect(await page.getByText('Gone?').count()).toBe(0)
     for (const text of ['Keep me?', 'Change me?', 'Delete me?']) {
       await ask(page, text)
       await page.locator('#messages').getByText(text, { exact: true }).waitFor()
@@ -162,14 +181,6 @@ describe('a device without a network', () => {
     await until(page, 'About Changed?')
     expect(await questionsIn(page)).toEqual(['Keep me?', 'Changed?'])
     await keeps(page, 0)
-    await goOffline(visitor, page)
-    await ask(page, 'Gone?')
-    await page.getByRole('button', { name: 'Delete unsent questions from this device' }).click()
-    await page.getByRole('button', { name: 'Keep them' }).click()
-    await page.getByRole('button', { name: 'Delete unsent questions from this device' }).click()
-    await page.getByRole('button', { name: 'Yes, delete unsent questions' }).click()
-    await keeps(page, 0)
-    expect(await page.getByText('Gone?').count()).toBe(0)
     await visitor.context.close()
   })
 
@@ -214,6 +225,7 @@ describe('a device', () => {
     await until(page, 'Sending')
     expect(await page.getByLabel('Your question').inputValue()).toBe('Not kept?')
     network.loses = 'nothing'
+    await network.cut()
     await answer('Not kept?')
     await until(page, 'About Not kept?')
     expect(await page.getByLabel('Your question').inputValue()).toBe('')
@@ -290,6 +302,25 @@ describe('a device', () => {
     expect(visitor.faults).toEqual([])
     await visitor.context.close()
   })
+})
+
+test('[K40] a conversation that is deleted takes along what the device keeps for it, and leaves the rest', async () => {
+  const visitor = await site.visitor()
+  const network = await lossy(visitor.context)
+  const page = await visitor.begin()
+  await until(page, 'You have not asked anything yet.')
+  const other = await visitor.begin()
+  await until(other, 'You have not asked anything yet.')
+  network.loses = 'questions'
+  await ask(page, 'Goes?')
+  await ask(other, 'Stays?')
+  await keeps(other, 2)
+  await page.getByRole('link', { name: 'Delete this conversation' }).click()
+  await page.getByRole('button', { name: 'Delete this conversation' }).click()
+  await page.getByRole('heading', { name: 'Your conversations' }).waitFor()
+  await keeps(other, 1)
+  expect(visitor.faults).toEqual([])
+  await visitor.context.close()
 })
 
 test('[K37] a page that comes back from the back/forward cache goes on as if it had never been away', async () => {

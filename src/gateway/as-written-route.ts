@@ -3,7 +3,6 @@
  * ends with the answer, when the reader leaves, when the server drains, and before a proxy would cut it.
  */
 import { Readable } from 'node:stream'
-import { constants } from 'node:zlib'
 import { notFound } from '@hapi/boom'
 import type { Request, ResponseObject, ResponseToolkit, Server } from '@hapi/hapi'
 import { findQuestion } from '../conversation/conversation.ts'
@@ -12,18 +11,15 @@ import { EVENT_STREAM_BYTES_BUFFERED } from '../conversation/limits.ts'
 import { AsWrittenAnswer, type End, type Piece } from './as-written.ts'
 import { answerPath, writtenPath } from './chat-page.ts'
 import { followConversation } from './follow-conversation.ts'
-import { takePlace, untilOver } from './held-response.ts'
+import { AS_IT_COMES, takePlace, untilOver } from './held-response.ts'
 import { htmlReply, itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { ENGLISH } from './words.ts'
-
-/** A compressor hands on each piece as it comes instead of gathering them. */
-const COMPRESSION = { gzip: { flush: constants.Z_SYNC_FLUSH }, deflate: { flush: constants.Z_SYNC_FLUSH } }
 
 export function registerAsWritten(server: Server, shell: PageShell): void {
   server.route({
     method: 'GET',
     path: '/conversations/{id}/answers/{messageId}',
-    options: { compression: COMPRESSION },
+    options: { compression: AS_IT_COMES },
     handler: (request, h) => showAsWritten(shell, request, h),
   })
 }

@@ -56,6 +56,11 @@ export interface GatewayOptions {
   readonly randomBytes: RandomBytes
   readonly events: Events
   readonly settings: GatewaySettings
+  /**
+   * The server has nothing but the service: its unknown addresses, malformed requests and other upgrades are answered here, too, and every
+   * answer carries the security headers. Otherwise the gateway keeps to its own routes.
+   */
+  readonly isWholeServer: boolean
   /** What the pages need; without it only the API and the live link are served. */
   readonly pages?: PagesOptions
 }

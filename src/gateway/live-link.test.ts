@@ -56,7 +56,7 @@ async function createDoor(settings: Partial<GatewaySettings> = {}): Promise<Door
   const drain = new AbortController()
   server.ext('onPreStop', () => drain.abort())
   const links: OpenLink[] = []
-  const context = { settings: all, events, admission: createAdmission(clock), draining: drain.signal, clock }
+  const context = { settings: all, events, admission: createAdmission(clock), draining: drain.signal, clock, isWholeServer: true }
   registerLiveLink(server, context, visitors, (link) => {
     links.push(link)
     link.leaving.addEventListener('abort', () => link.socket.close(CLOSE_CODES.drain))

@@ -88,7 +88,7 @@ export function refusalOf({ url, method, headers }: UpgradeFacts, settings: Gate
 }
 
 /** What the door needs of the gateway. */
-export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'draining' | 'clock'>
+export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'draining' | 'clock' | 'isWholeServer'>
 
 /** What can be seen of the links at any moment. */
 export interface LinkGauges {
@@ -97,7 +97,7 @@ export interface LinkGauges {
 }
 
 export function registerLiveLink(server: Server, context: LinkContext, visitors: Visitors, openSession: OpenSession): LinkGauges {
-  const { settings, events, admission, draining } = context
+  const { settings, events, admission, draining, isWholeServer } = context
   const sockets = new WebSocketServer(SOCKET_OPTIONS)
   const open = new Map<WebSocket, AbortController>()
   const headers = securityHeaders(settings)
@@ -147,6 +147,8 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
     // Before `ws` listens for them: a reset in mid-handshake ends this socket and nothing else.
     socket.on('error', () => socket.destroy())
     const { url, method } = request
+    // Somebody else's, on a server that is somebody else's.
+    if (!isWholeServer && url?.split('?')[0] !== LINK_PATH) return
     const refusal = refusalOf({ url, method, headers: request.headers }, settings) ?? (draining.aborted ? DRAINING : undefined)
     if (refusal !== undefined) return refuse(socket, refusal)
     admit(request, socket, head).catch((cause: unknown) => {

@@ -1,10 +1,11 @@
 /**
  * The headers that every answer carries, errors included: set before hapi does anything else, so that nothing can miss them.
  */
-import type { Request, Server } from '@hapi/hapi'
+import type { Request } from '@hapi/hapi'
 import type { RandomBytes } from '../conversation/ids.ts'
 import type { GatewaySettings } from './gateway-context.ts'
 import { CSP_REPORTS_PATH } from './routes.ts'
+import type { Scope } from './scope.ts'
 
 export type HeaderList = Readonly<Record<string, string>>
 
@@ -68,10 +69,10 @@ export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' |
   }
 }
 
-/** Puts the headers on every answer of the server; returns the nonce of a request's answer. */
-export function registerSecurityHeaders(server: Server, settings: GatewaySettings, randomBytes: RandomBytes): (request: Request) => string {
+/** Puts the headers on every answer of ours; returns the nonce of a request's answer. */
+export function registerSecurityHeaders(scope: Scope, settings: GatewaySettings, randomBytes: RandomBytes): (request: Request) => string {
   const nonces = new WeakMap<Request, string>()
-  server.ext('onRequest', (request, h) => {
+  scope.onBegin((request, h) => {
     const nonce = Buffer.from(randomBytes(16)).toString('base64')
     nonces.set(request, nonce)
     for (const [name, value] of Object.entries(securityHeaders(settings, nonce))) request.raw.res.setHeader(name, value)

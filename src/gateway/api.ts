@@ -110,7 +110,7 @@ const createSession =
     return h
       .response({ sessionId: session.id, status: 'created', createdAt: iso(session.createdAt), expiresAt: iso(session.expiresAt) })
       .code(201)
-      .header('location', `${ROOT}/sessions/${session.id}`)
+      .header('location', context.paths.at(`${ROOT}/sessions/${session.id}`))
   }
 
 const sessionView = (session: Session): object => ({

@@ -12,7 +12,7 @@ import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
 import { ForgeryError } from './errors.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { GatewaySettings } from './gateway-context.ts'
-import { CSP_REPORTS_PATH, isApiRequest, isUnknownRoute } from './routes.ts'
+import { isApiRequest, isCspReport, isUnknownRoute } from './routes.ts'
 import type { Scope } from './scope.ts'
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['get', 'head', 'options'])
@@ -64,7 +64,7 @@ export function registerForgeryChecks(
 ): void {
   scope.onPreHandler((request, h) => {
     // A browser's report carries neither cookie nor token, and changes nothing but a count.
-    if (SAFE_METHODS.has(request.method) || isUnknownRoute(request) || request.path === CSP_REPORTS_PATH) return h.continue
+    if (SAFE_METHODS.has(request.method) || isUnknownRoute(request) || isCspReport(request)) return h.continue
     if (!isFromOurPages(request.headers, settings)) throw new ForgeryError('origin')
     if (!isApiRequest(request) && !isGoodToken(request, formField(request, FORM_FIELDS.csrf))) throw new ForgeryError('token')
     return h.continue

@@ -14,6 +14,7 @@ import type { Admission } from './admission.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import type { Assets } from './assets.ts'
 import type { HelpPage } from './page-shell.ts'
+import type { Paths } from './paths.ts'
 import type { VisitorSessions } from './visitor-sessions.ts'
 
 /** What the whole service can do now: the one word that page, API and probes show. */
@@ -88,6 +89,7 @@ export type RenderErrorPage = (request: Request, page: ErrorPage) => string | Pr
 
 export interface GatewayContext extends GatewayOptions {
   readonly admission: Admission
+  readonly paths: Paths
   readonly sessions: VisitorSessions
   /** Who is asking. A request without a good cookie is a new visitor, and its answer sets the cookie. */
   visitorOf(request: Request): VisitorId

@@ -15,6 +15,7 @@ import { guardedStyle } from './leaving.ts'
 import { answerParserErrors, refuseEncodedBodies, refuseMissingHost } from './listener.ts'
 import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
+import { createPaths } from './paths.ts'
 import { addressOf } from './request-address.ts'
 import { registerRequestTraces } from './request-trace.ts'
 import { GATEWAY, scopeOf } from './scope.ts'
@@ -40,9 +41,10 @@ export const gateway: Plugin<GatewayOptions> = {
     if (settings.secret.length < SECRET_CHARS_MIN) throw new RangeError(`the secret must have ${SECRET_CHARS_MIN} characters or more`)
     let renderErrorPage = renderMinimalErrorPage
 
+    const paths = createPaths(server.realm.modifiers.route.prefix ?? '')
     const scope = scopeOf(server, options.isWholeServer)
-    const nonceOf = registerSecurityHeaders(scope, settings, randomBytes)
-    if (scope.isWholeServer) answerParserErrors(server, securityHeaders(settings), events)
+    const nonceOf = registerSecurityHeaders(scope, { ...settings, paths }, randomBytes)
+    if (scope.isWholeServer) answerParserErrors(server, securityHeaders({ ...settings, paths }), events)
     const traceOf = registerRequestTraces(server, scope, options)
     refuseMissingHost(scope)
     refuseEncodedBodies(scope)
@@ -61,8 +63,9 @@ export const gateway: Plugin<GatewayOptions> = {
     const context: GatewayContext = {
       ...options,
       admission,
+      paths,
       sessions: createVisitorSessions(options, admission),
-      blocks: createAnswerBlocks(guardedStyle(settings.secret, settings.trustedLinkHosts)),
+      blocks: createAnswerBlocks(guardedStyle(settings.secret, settings.trustedLinkHosts, paths)),
       visitorOf: (request) => visitors.of(request),
       csrfTokenOf: (request) => tokens.make(visitors.of(request)),
       traceOf,

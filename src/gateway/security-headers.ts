@@ -5,7 +5,10 @@ import type { Request } from '@hapi/hapi'
 import type { RandomBytes } from '../conversation/ids.ts'
 import type { GatewaySettings } from './gateway-context.ts'
 import { CSP_REPORTS_PATH } from './routes.ts'
+import type { Paths } from './paths.ts'
 import type { Scope } from './scope.ts'
+
+type HeaderSettings = Pick<GatewaySettings, 'isProduction' | 'publicOrigin'> & { readonly paths: Paths }
 
 export type HeaderList = Readonly<Record<string, string>>
 
@@ -37,7 +40,7 @@ const POWERFUL_FEATURES = [
  * `Referrer-Policy` is `same-origin`: under `no-referrer` browsers send `Origin: null` with form posts, and we could not tell
  * our own forms from others'. Nothing leaks to other origins under either.
  */
-export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' | 'publicOrigin'>, nonce?: string): HeaderList {
+export function securityHeaders(settings: HeaderSettings, nonce?: string): HeaderList {
   const policy = [
     "default-src 'none'",
     `script-src 'self'${nonce === undefined ? '' : ` 'nonce-${nonce}'`}`,
@@ -54,12 +57,12 @@ export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' |
     'trusted-types chat',
     'report-to csp',
     // For browsers that do not know the line before.
-    `report-uri ${CSP_REPORTS_PATH}`,
+    `report-uri ${settings.paths.at(CSP_REPORTS_PATH)}`,
   ]
   const isHttps = settings.publicOrigin?.startsWith('https:') === true
   return {
     'content-security-policy': policy.join('; '),
-    'reporting-endpoints': `csp="${CSP_REPORTS_PATH}"`,
+    'reporting-endpoints': `csp="${settings.paths.at(CSP_REPORTS_PATH)}"`,
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'same-origin',
     'cross-origin-opener-policy': 'same-origin',
@@ -70,7 +73,7 @@ export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' |
 }
 
 /** Puts the headers on every answer of ours; returns the nonce of a request's answer. */
-export function registerSecurityHeaders(scope: Scope, settings: GatewaySettings, randomBytes: RandomBytes): (request: Request) => string {
+export function registerSecurityHeaders(scope: Scope, settings: HeaderSettings, randomBytes: RandomBytes): (request: Request) => string {
   const nonces = new WeakMap<Request, string>()
   scope.onBegin((request, h) => {
     const nonce = Buffer.from(randomBytes(16)).toString('base64')

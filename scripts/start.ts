@@ -42,8 +42,8 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 }
 
 interface Simulator extends AsyncDisposable {
-  /** Where it listens, or the exit code with which it could not start; it has said why. */
-  readonly started: { readonly url: string } | { readonly exitCode: number }
+  /** The port that it listens at, or the exit code with which it could not start; it has said why. */
+  readonly started: { readonly port: string } | { readonly exitCode: number }
 }
 
 /** Starts the simulator and waits until it says where it listens. */
@@ -55,10 +55,10 @@ async function startSimulator(): Promise<Simulator> {
   if (child.stdout !== null) {
     createInterface(child.stdout).on('line', (line) => {
       say(`simulator: ${line}`)
-      const [url] = /\bwss?:\/\/\S+/.exec(line) ?? []
-      if (url === undefined) return
+      const port = /\bws:\/\/\S+:(\d+)\//.exec(line)?.[1]
+      if (port === undefined) return
       isUp = true
-      resolve({ url })
+      resolve({ port })
     })
   }
   child.once('exit', (code, signal) => {
@@ -122,7 +122,8 @@ async function run(): Promise<number> {
   // A server that asks whatever else has the simulator's port would only seem to work.
   const started = simulator?.started
   if (started !== undefined && 'exitCode' in started) return started.exitCode
-  const env = started === undefined ? {} : { AGENT_URL: started.url }
+  // The settings know where the simulator takes each form, once they know its port.
+  const env = started === undefined ? {} : { SIMULATOR_PORT: started.port }
   // In development nobody wants to wait for answers that are being written.
   return isWatching ? await serveAndWatch({ ...env, DRAIN_MS: process.env['DRAIN_MS'] ?? '0' }) : await serve(env)
 }

@@ -51,6 +51,17 @@ test('[O32] it starts both, an answer comes from the simulator, and Ctrl-C ends 
   expect([await isServed(server), await isServed(simulator)]).toEqual([false, false])
 })
 
+test.each(['openai', 'ag-ui'])('[O63] AGENT_PROTOCOL=%s asks the simulator that it started in that form', async (form) => {
+  using folder = temporaryFolder()
+  await using tree = npmStart(folder.path, { AGENT_PROTOCOL: form, DRAIN_MS: '0' })
+  const person = new ApiClient(await serverUrl(tree))
+  const session = await person.createSession()
+  await person.ask(session, 'What happens to my question when the assistant is down?')
+  const answer = await person.until(session, (messages) => messages.find(({ role, content }) => role === 'assistant' && content !== ''))
+  expect(['streaming', 'complete']).toContain(answer.status)
+  expect(await tree.kill('SIGINT')).toEqual({ code: 0, signal: null })
+})
+
 test('[O32] SIGTERM to the script alone ends both', async () => {
   using folder = temporaryFolder()
   await using tree = npmStart(folder.path)

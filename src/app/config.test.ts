@@ -256,6 +256,9 @@ test.each([
   ['HEALTH_INTERVAL_MS', '-30000'],
   ['HEALTH_CHECK_TIMEOUT_MS', '0'],
   ['HEALTH_HOLD_MS', '-1'],
+  ['AGENT_API_KEY', 'key’s'],
+  ['AGENT_API_KEY', 'a key'],
+  ['AGENT_API_KEY', 'key\u{200b}'],
   ['AGENT_PROTOCOL', 'OpenAI'],
   ['AGENT_PROTOCOL', 'synthetic-agents'],
   ['AGENT_URL', 'ftp://agent.example'],
@@ -312,11 +315,20 @@ test.each([
   [{ AGENT_URL: 'https://agent.example/v1' }, ['AGENT_MODEL']],
   [{ AGENT_URL: 'https://agent.example', AGENT_PROTOCOL: 'messages' }, ['AGENT_URL']],
   [{ AGENT_URL: 'wss://agent.example', AGENT_PROTOCOL: 'openai' }, ['AGENT_URL', 'AGENT_MODEL']],
-  [{ AGENT_PROTOCOL: 'ag-ui' }, ['AGENT_URL']],
+  [{ AGENT_PROTOCOL: 'ag-ui', AGENT_MODEL: 'large' }, ['AGENT_MODEL']],
   [{ AGENT_URL: 'https://agent.example', AGENT_PROTOCOL: 'ag-ui', AGENT_MODEL: 'large' }, ['AGENT_MODEL']],
   [{ AGENT_MODEL: 'large' }, ['AGENT_MODEL']],
 ])('[O5] form, address and model of the agent must belong together: %j', (env, names) => {
   expect(namesOf(env)).toEqual(names)
+})
+
+test.each([
+  [{}, 'ws://127.0.0.1:4001/', undefined],
+  [{ AGENT_PROTOCOL: 'openai' }, 'http://127.0.0.1:4001/v1', 'simulator'],
+  [{ AGENT_PROTOCOL: 'openai', AGENT_MODEL: 'large' }, 'http://127.0.0.1:4001/v1', 'large'],
+  [{ AGENT_PROTOCOL: 'ag-ui' }, 'http://127.0.0.1:4001/ag-ui', undefined],
+])('[O63] without an address the agent is the simulator, in the form that is asked for: %j', (env, url, model) => {
+  expect(readConfig({ SIMULATOR_PORT: '4001', ...env }).agent).toMatchObject({ url, model })
 })
 
 test('[O5] settings that contradict each other are faults', () => {

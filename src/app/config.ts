@@ -179,19 +179,28 @@ export function readConfig(env: Environment): Config {
   return Object.freeze(config)
 }
 
+/** Where the agent simulator takes each form; `docs/agent-protocol.md` says the same. */
+const SIMULATOR_ADDRESS: Readonly<Record<AgentProtocol, (host: string) => string>> = {
+  messages: (host) => `ws://${host}/`,
+  openai: (host) => `http://${host}/v1`,
+  'ag-ui': (host) => `http://${host}/ag-ui`,
+}
+
 function readAgent(
   read: SettingsReader['read'],
   breaker: BreakerConfig,
   retries: Readonly<Record<'websocket' | 'api', RetryConfig>>,
 ): Config['agent'] {
-  const simulatorPort = read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)
-  const agentUrl = read('AGENT_URL', url('ws:', 'wss:', 'http:', 'https:'), `ws://127.0.0.1:${simulatorPort}/`)
-  const protocol = read('AGENT_PROTOCOL', agentProtocol, /^http/i.test(agentUrl) ? 'openai' : 'messages')
+  const simulator = `127.0.0.1:${read('SIMULATOR_PORT', wholeNumber(0, 65_535), 3001)}`
+  const asked = read('AGENT_PROTOCOL', agentProtocol, undefined)
+  const agentUrl = read('AGENT_URL', url('ws:', 'wss:', 'http:', 'https:'), undefined)
+  const protocol = asked ?? (agentUrl !== undefined && /^http/i.test(agentUrl) ? 'openai' : 'messages')
+  const isSimulator = agentUrl === undefined
   return Object.freeze({
-    url: agentUrl,
+    url: agentUrl ?? SIMULATOR_ADDRESS[protocol](simulator),
     protocol,
-    model: read('AGENT_MODEL', text(200), undefined),
-    apiKey: read('AGENT_API_KEY', text(4_096), undefined),
+    model: read('AGENT_MODEL', text(200), isSimulator && protocol === 'openai' ? 'simulator' : undefined),
+    apiKey: read('AGENT_API_KEY', agentKey, undefined),
     concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
     firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
     idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
@@ -200,6 +209,12 @@ function readAgent(
     retry: protocol === 'messages' ? retries.websocket : retries.api,
   })
 }
+
+/** What a header can carry to any agent. */
+const agentKey: Parser<string> = (given) =>
+  given.length <= 4_096 && /^[!-~]+$/.test(given)
+    ? { value: given }
+    : { problem: 'must be at most 4096 letters, digits and signs of ASCII, without a space: it is sent in a header' }
 
 const secret: Parser<string> = (given) =>
   given.length >= SECRET_CHARS_MIN

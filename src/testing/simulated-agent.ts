@@ -2,6 +2,7 @@
  * An agent that answers in pieces, sometimes badly, and always differently: no two calls give the same text.
  */
 import type { AgentErrorKind } from '../agent/agent-error.ts'
+import type { AgentPresence } from '../turns/agent-room.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { World } from './world.ts'
 
@@ -56,6 +57,10 @@ const WORDS = ['one', 'two ', 'drei', ' vier', '\n\n', 'fünf ', '六', '👩‍
 /** Longest pauses between two pieces, one of which each world has. */
 const PACES_MS = [60, 300, 1_500]
 
+/** It takes so long until it is known that the agent is away, and so long until it is trusted again when it is back. */
+const KNOWN_AFTER_MS = 5_000
+const DOUBTED_MS = 3_000
+
 interface Call {
   readonly number: number
   readonly question: AskedOfAgent
@@ -71,6 +76,7 @@ export class SimulatedAgent {
   readonly #paceMs: number
   #mood: AgentMood = 'well'
   #knownAt = 0
+  #doubtedUntil = 0
   #calls = 0
 
   constructor(world: World, random: SeededRandom, heard: AgentHearing) {
@@ -80,14 +86,18 @@ export class SimulatedAgent {
     this.#paceMs = random.pick(PACES_MS)
   }
 
-  /** Whether health checks have found that it is away. They are sometimes late. */
-  get isKnownAway(): boolean {
-    return this.#mood === 'away' && this.#world.now() >= this.#knownAt
+  /** What health checks and the breaker have found. They are sometimes late. */
+  get presence(): AgentPresence {
+    const now = this.#world.now()
+    if (this.#mood === 'away') return now >= this.#knownAt ? 'agent-unreachable' : 'there'
+    return now < this.#doubtedUntil ? 'in-doubt' : 'there'
   }
 
   /** How it treats what it is asked from now on. */
   become(mood: AgentMood): void {
-    if (mood === 'away') this.#knownAt = this.#world.now() + this.#random.between(0, 5_000)
+    const now = this.#world.now()
+    if (mood === 'away') this.#knownAt = now + this.#random.between(0, KNOWN_AFTER_MS)
+    else if (this.#mood === 'away') this.#doubtedUntil = now + this.#random.between(0, DOUBTED_MS)
     this.#mood = mood
   }
 

@@ -56,7 +56,7 @@ export class SimulatedServer {
   }
 
   /** Turns under way. */
-  get running(): readonly string[] {
+  get running(): SimulatedTurns['running'] {
     return this.#process.isAlive ? this.#turns.running : []
   }
 
@@ -96,7 +96,7 @@ export class SimulatedServer {
   }
 
   agentBack(): void {
-    this.#process.run(() => this.#turns.agentBack())
+    this.#process.run(() => this.#turns.agentChanged())
   }
 
   pauseFor(ms: number): void {

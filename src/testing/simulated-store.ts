@@ -118,6 +118,11 @@ export class SimulatedStore {
     return this.#primary.node.snapshot.sessions
   }
 
+  /** Accepted questions that its own sums miss. */
+  get missing(): number {
+    return this.#primary.node.missing
+  }
+
   /** Everybody uses the same copy. */
   get isWhole(): boolean {
     return this.#minority === undefined

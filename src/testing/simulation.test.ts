@@ -25,7 +25,7 @@ describe('the promise', () => {
     if (result.violations.length > 0 && broken.length < 3) broken.push(account(seed, result))
   }
 
-  test('[I1][I2][I3][I4][I5][I6][I7][I8][I9][I10][I11][I12][I13][I14][I15][I16][I17][I18][I19][I20][I21][I22][I23][I24][I28] holds for every seed', () => {
+  test('[I1][I2][I3][I4][I5][I6][I7][I8][I9][I10][I11][I12][I13][I14][I15][I16][I17][I18][I19][I20][I21][I22][I23][I24][I28][L110] holds for every seed', () => {
     expect(broken).toEqual([])
   })
 

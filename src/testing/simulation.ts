@@ -83,7 +83,9 @@ export function simulate(options: SimulationOptions): SimulationResult {
   const steps = runToRest(cast)
   record({ type: 'rest', lineage: cast.store.lineage })
   const endless: readonly Violation[] = steps >= STEPS_MAX ? [{ invariant: 'I22', witness: `still moving after ${steps} steps` }] : []
-  const violations = [...checker.violations, ...endless]
+  const { missing } = cast.store
+  const miscounted: readonly Violation[] = missing === 0 ? [] : [{ invariant: 'L110', witness: `the store misses ${missing} questions` }]
+  const violations = [...checker.violations, ...endless, ...miscounted]
   const { forgotten, repaired } = checker
   return { violations, faults, fired, steps, simulatedMs: cast.world.now(), questions, forgotten, repaired, digest: history.digest('hex') }
 }

@@ -5,7 +5,7 @@
 import type { Entry } from '../conversation/entry.ts'
 import { SERVER_DEVICE, type Cursor, type SessionId } from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX, STORE_STALL_MAX_MS } from '../conversation/limits.ts'
-import type { Claim, NewSession } from '../conversation-log/conversation-log.ts'
+import { missingIn, type Claim, type NewSession } from '../conversation-log/conversation-log.ts'
 import type { Rings } from '../conversation-log/doorbells.ts'
 import { LogError } from '../conversation-log/log-error.ts'
 import { createMemoryStore, type MemorySnapshot, type MemoryStore } from '../conversation-log/memory-log.ts'
@@ -107,6 +107,11 @@ export class StoreNode {
 
   get snapshot(): MemorySnapshot {
     return this.#memory.snapshot()
+  }
+
+  /** Questions that it has lost, as it counts itself. */
+  get missing(): number {
+    return missingIn(this.#memory.tally())
   }
 
   submit(waiting: Waiting): void {

@@ -77,6 +77,22 @@ describe('following', () => {
     expect(turnId).toBe(claim.turnId)
   })
 
+  test('[T14] shows what it had until it has read the log anew', async () => {
+    const { world, claim } = await claimed(3)
+    const shown: (string | undefined)[] = []
+    let isRolledBack = false
+    const log = reading(world.log, async (session, after, limit) => {
+      shown.push(viewTurn(follower.current)?.text)
+      if (!isRolledBack || after === undefined) return world.log.read(session, after, isRolledBack ? 2 : limit)
+      return { type: 'fork', logId: after.logId, head: undefined, settled: 0 }
+    })
+    const follower = createTurnFollower(log, claim)
+    await follower.refresh()
+    isRolledBack = true
+    await expect(follower.refresh()).rejects.toMatchObject({ kind: 'unavailable' })
+    expect(shown).toEqual([undefined, '0 1 2 ', '0 1 2 ', '0 1 2 ', '0 1 2 ', '0 1 2 '])
+  })
+
   test('[T18] tells a log that breaks its own rules from one that is gone', async () => {
     const { world, claim, session } = await claimed(3)
     const torn = reading(world.log, async (id, after, limit) => {

@@ -25,28 +25,27 @@ export function createTurnFollower(log: ConversationLog, claim: Claim): TurnFoll
   let logId: LogId | undefined
   let last: Promise<TurnLog | undefined> = Promise.resolve(undefined)
 
-  const cursor = (): Cursor | undefined => {
-    const { head } = current.conversation
-    return head === undefined || logId === undefined ? undefined : { logId, ...head }
-  }
   const readOn = async (): Promise<TurnLog | undefined> => {
-    let forks = 0
+    let [read, forks] = [current, 0]
     for (;;) {
-      const result = await log.read(claim.session, cursor(), READ_ENTRIES_MAX)
+      const result = await log.read(claim.session, cursorOf(read, logId), READ_ENTRIES_MAX)
       if (result.type === 'gone') return undefined
       if (result.type === 'fork') {
         forks += 1
         if (forks > FORKS_MAX) throw new LogError('unavailable', 'the log changes faster than it can be read')
         // What was read is not the log any more: the log is the truth.
-        current = emptyTurnLog(claim.turnId)
+        read = emptyTurnLog(claim.turnId)
         continue
       }
-      const before = current.conversation.head?.seq ?? 0
-      current = extend(current, result.entries)
+      const before = seqOf(read)
+      read = extend(read, result.entries)
       ;({ logId } = result)
-      const seq = current.conversation.head?.seq ?? 0
-      if (seq >= (result.head?.seq ?? 0)) return current
-      if (seq === before) throw new LogError('corrupt', 'the log has a head but not the entries before it')
+      if (seqOf(read) >= (result.head?.seq ?? 0)) {
+        // Not before: whoever looks meanwhile sees a whole log.
+        current = read
+        return current
+      }
+      if (seqOf(read) === before) throw new LogError('corrupt', 'the log has a head but not the entries before it')
     }
   }
 
@@ -59,6 +58,12 @@ export function createTurnFollower(log: ConversationLog, claim: Claim): TurnFoll
       return last
     },
   }
+}
+
+const seqOf = ({ conversation: { head } }: TurnLog): number => head?.seq ?? 0
+
+function cursorOf({ conversation: { head } }: TurnLog, logId: LogId | undefined): Cursor | undefined {
+  return head === undefined || logId === undefined ? undefined : { logId, ...head }
 }
 
 function extend(log: TurnLog, entries: Parameters<typeof extendTurnLog>[1]): TurnLog {

@@ -1,6 +1,6 @@
 /** `/states`: every state of every page, in development only. */
 import { notFound } from '@hapi/boom'
-import type { Request, ResponseObject, ResponseToolkit, Server } from '@hapi/hapi'
+import type { Request, ResponseObject, Server } from '@hapi/hapi'
 import { mintLogId, mintSessionId } from '../conversation/ids.ts'
 import { createChatPages } from './chat-page.ts'
 import { createErrorPage } from './error-page.ts'

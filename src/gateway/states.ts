@@ -34,6 +34,10 @@ interface About {
 /** A chat page, or the page about a request that failed. */
 export type State = About & (ChatState | FailureState)
 
+const of =
+  (table: StateTable) =>
+  (slug: string, name: string, when: string): About => ({ slug, table, name, when })
+
 interface ChatState {
   readonly type: 'chat'
   readonly conversation: Conversation
@@ -94,7 +98,7 @@ const connectionStates = (chat: Chat): readonly State[] => [
 ]
 
 function questionStates(chat: Chat): readonly State[] {
-  const about = (slug: string, name: string, when: string): About => ({ slug, table: 'question', name, when })
+  const about = of('question')
   return [
     chat(about('empty', 'Nothing asked yet', 'a new conversation'), () => undefined),
     chat(about('queued', 'Queued, with places', 'stored; the agent is busy or down'), (story) => {
@@ -120,7 +124,7 @@ function questionStates(chat: Chat): readonly State[] {
 }
 
 function answerStates(chat: Chat): readonly State[] {
-  const about = (slug: string, name: string, when: string): About => ({ slug, table: 'answer', name, when })
+  const about = of('answer')
   const ended = (slug: string, name: string, how: (story: Story) => void): State => chat(about(slug, name, 'the turn has ended'), how)
   return [
     chat(about('waiting', 'Waiting', 'nothing has been said yet'), (story) => void story.ask(QUESTION).begin()),
@@ -171,15 +175,16 @@ const HOSTILE = [
   `> ${'q'.repeat(150)}`,
 ].join('\n\n')
 
+const failure = (described: About, [status, code]: readonly [number, string], keptText?: string): State => ({
+  ...described,
+  type: 'failure',
+  page: { status, code, title: described.name, message: described.when, reference: '7F3K-2Q', keptText },
+})
+
 function formStates(chat: Chat): readonly State[] {
-  const about = (slug: string, name: string, when: string): About => ({ slug, table: 'form', name, when })
+  const about = of('form')
   const form = (slug: string, name: string, when: string, options: ChatPageOptions): State =>
     chat(about(slug, name, when), answered, { options })
-  const failure = (slug: string, name: string, when: string, page: Pick<ErrorPage, 'status' | 'code'>, keptText?: string): State => ({
-    ...about(slug, name, when),
-    type: 'failure',
-    page: { title: name, message: when, reference: '7F3K-2Q', keptText, ...page },
-  })
   const { problems } = ENGLISH.live
   const kinds = ['national-insurance-number'] as const
   return [
@@ -196,35 +201,21 @@ function formStates(chat: Chat): readonly State[] {
     form('rate', 'Rate limit', 'too many questions in a minute', { typed: QUESTION, notice: fill(ENGLISH.chat.rate, { seconds: 4 }) }),
     form('overload', 'Too many questions wait', 'as many as may be open', { typed: QUESTION, notice: ENGLISH.live.overload }),
     failure(
-      'closed',
-      'Session ended, with text',
-      'a question to a conversation that is no more',
-      { status: 404, code: 'SESSION_NOT_FOUND' },
+      about('closed', 'Session ended, with text', 'a question to a conversation that is no more'),
+      [404, 'SESSION_NOT_FOUND'],
       QUESTION,
     ),
-    failure('closed-empty', 'Session ended', 'a conversation that is no more', { status: 404, code: 'SESSION_NOT_FOUND' }),
-    failure(
-      'old-form',
-      'Old form, with text',
-      'its token is of another visitor or secret',
-      { status: 403, code: 'FORM_EXPIRED' },
-      QUESTION,
-    ),
-    failure(
-      'error-500',
-      'Something broke, with text',
-      'nobody knows whether it was stored',
-      { status: 500, code: 'INTERNAL_ERROR' },
-      QUESTION,
-    ),
-    failure('error-503', 'The store is away', 'reading', { status: 503, code: 'STORE_UNAVAILABLE' }),
-    failure('error-404', 'No such page', 'a wrong address', { status: 404, code: 'NOT_FOUND' }),
-    failure('error-429', 'Too many conversations begun', 'a limit of the address', { status: 429, code: 'RATE_LIMITED' }),
+    failure(about('closed-empty', 'Session ended', 'a conversation that is no more'), [404, 'SESSION_NOT_FOUND']),
+    failure(about('old-form', 'Old form, with text', 'its token is of another visitor or secret'), [403, 'FORM_EXPIRED'], QUESTION),
+    failure(about('error-500', 'Something broke, with text', 'nobody knows whether it was stored'), [500, 'INTERNAL_ERROR'], QUESTION),
+    failure(about('error-503', 'The store is away', 'reading'), [503, 'STORE_UNAVAILABLE']),
+    failure(about('error-404', 'No such page', 'a wrong address'), [404, 'NOT_FOUND']),
+    failure(about('error-429', 'Too many conversations begun', 'a limit of the address'), [429, 'RATE_LIMITED']),
   ]
 }
 
 function serviceStates(chat: Chat): readonly State[] {
-  const about = (slug: string, name: string, when: string): About => ({ slug, table: 'service', name, when })
+  const about = of('service')
   const contact: ServiceProfile['contact'] = {
     paragraphs: ['Our advisers can help in English and Welsh.'],
     telephone: '0300 020 0301',

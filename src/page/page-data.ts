@@ -34,6 +34,7 @@ export interface ItemWords {
   readonly failed: string
   readonly tooLong: string
   readonly withheld: string
+  readonly refused: string
   readonly cancel: string
   readonly askAgain: string
   readonly getRest: string

@@ -262,7 +262,7 @@ test('[K45][K46] the running page follows by events where sockets fail, and the 
   newest().say(WELCOME, NOTHING_YET, ...turnEntries('All of it.', sha256('All of it.')))
   expect([connection.state.link.status, env.rememberedRung]).toEqual(['open', 'events'])
   expect([env.questionOf(TURN), env.questionOf(mintTurnId(bytes))]).toEqual([expect.any(String), undefined])
-  new Connection(env, SCOPE)
+  expect(new Connection(env, SCOPE).state.link.status).toBe('connecting')
   expect(env.rungs).toEqual(['socket', 'events', 'events'])
 })
 

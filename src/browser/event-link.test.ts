@@ -1,3 +1,4 @@
+import { setImmediate as nextMacrotask } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
 import type { ClientFrame, HelloFrame } from '../protocol/protocol.ts'
@@ -31,7 +32,14 @@ class Play {
         const fail = (): void => reject(new TypeError('network error'))
         signal?.addEventListener('abort', fail)
         const sent: unknown = typeof body === 'string' ? JSON.parse(body) : undefined
-        this.asked.push({ path: String(path), method, body: sent, signal: signal ?? new AbortController().signal, answer: resolve, fail })
+        this.asked.push({
+          path: typeof path === 'string' ? path : '',
+          method,
+          body: sent,
+          signal: signal ?? new AbortController().signal,
+          answer: resolve,
+          fail,
+        })
       }),
   })
 
@@ -43,7 +51,7 @@ class Play {
   }
 
   async settle(): Promise<void> {
-    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
+    for (let turn = 0; turn < 20; turn += 1) await nextMacrotask()
   }
 
   /** A stream that says this, in these pieces, and goes on. */
@@ -162,7 +170,7 @@ describe('a question', () => {
     `{"type":"rejected","messageId":"${messageIdOf(1)}","code":"${code}","temporary":${temporary}${more}}`
 
   test('[K49] goes by a request under its id and number, and is accepted where the API says so', async () => {
-    expect(await heardOf(({ answer }) => answer(Response.json({ accepted: { seq: 6, duplicate: true } }, { status: 202 })))).toBe(
+    expect(await heardOf((asked) => asked.answer(Response.json({ accepted: { seq: 6, duplicate: true } }, { status: 202 })))).toBe(
       `{"type":"accepted","messageId":"${messageIdOf(1)}","number":4,"seq":6,"duplicate":true}`,
     )
   })

@@ -26,94 +26,117 @@ const STORE_UNAVAILABLE = 4503
 /** A stream cannot be asked for a sign of life, so it is opened anew. */
 const MOVE: ServerFrame = { type: 'drain', afterMs: 0, windowMs: 0, deadlineMs: 0 }
 
-export function openEventLink({ sessionPath, listener, questionOf, fetch }: EventLinkOptions): BrowserSocket {
-  const over = new AbortController()
-  const { signal } = over
-  let device = ''
+/** Opens at once; the hello opens the stream. */
+export const openEventLink = (options: EventLinkOptions): BrowserSocket => new EventLink(options)
 
-  const say = (frame: ServerFrame): void => {
-    if (!signal.aborted) listener.received(JSON.stringify(frame))
-  }
-  const end = (code: number): void => {
-    if (signal.aborted) return
-    over.abort()
-    listener.closed(code)
-  }
-  const request = (path: string, body: object): Promise<Response> =>
-    fetch(sessionPath + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })
+class EventLink implements BrowserSocket {
+  readonly #options: EventLinkOptions
+  readonly #over = new AbortController()
+  #device = ''
 
-  async function follow({ resume, ...hello }: HelloFrame): Promise<void> {
-    device = hello.device
-    const after = resume === undefined ? '' : `&after=${resume.logId}.${resume.seq}.${resume.id}`
-    const response = await fetch(`${sessionPath}/events?device=${device}${after}`, { headers: { accept: 'text/event-stream' }, signal })
-    if (!response.ok || response.body === null) {
-      const { code } = await errorIn(response)
-      if (code === 'SESSION_NOT_FOUND') return end(SESSION_GONE)
-      const afterMs = retryAfterMs(response)
-      if (afterMs !== undefined) say({ type: 'bye', code: OVERLOAD, retry: 'resume', afterMs })
-      return end(ABNORMAL)
-    }
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
-    let rest = ''
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) return end(ABNORMAL)
-      const pieces = (rest + value).split('\n\n')
-      rest = pieces.pop() ?? ''
-      const frames = pieces.map(frameIn).filter((frame) => frame !== undefined)
-      if (frames.includes(FAILED)) return end(STORE_UNAVAILABLE)
-      // What came together belongs together, as on a socket.
-      if (frames.length > 0 && !signal.aborted) listener.received(frames.join('\n'))
-    }
+  constructor(options: EventLinkOptions) {
+    this.#options = options
+    queueMicrotask(() => {
+      if (!this.#over.signal.aborted) options.listener.opened()
+    })
   }
 
-  async function ask({ messageId, number, text, inReplyTo }: SendFrame): Promise<void> {
-    const metadata = { inReplyTo, numbered: { device, number } }
-    const response = await request('/messages', { id: messageId, content: text, metadata })
-    if (response.ok) {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it says is checked as the frame that it becomes
-      const { accepted } = (await response.json()) as { readonly accepted: { readonly seq: number; readonly duplicate: boolean } }
-      return say({ type: 'accepted', messageId, number, ...accepted })
-    }
-    const { code, isRetryable, details } = await errorIn(response)
-    // A refusal that is not the service's own leaves it unknown whether the question arrived.
-    if (code === undefined) return undefined
-    const rejected = { type: 'rejected', messageId, temporary: isRetryable, retryAfterMs: retryAfterMs(response) } as const
-    return say({ ...rejected, code: REASONS[code] ?? 'unavailable', expectedNumber: details?.expectedNumber })
+  send(text: string): void {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the page's own words
+    const frame = JSON.parse(text) as ClientFrame
+    // What became of a question is unknown then, and the page sends it again.
+    this.#take(frame).catch(() => (frame.type === 'send' ? undefined : this.#end(ABNORMAL)))
   }
 
-  async function stop(turnId: TurnId): Promise<void> {
-    const messageId = questionOf(turnId)
-    if (messageId === undefined) return
-    const { status } = await request(`/messages/${messageId}/stop`, {})
-    // It is said again on the next link.
-    if (status >= 500) end(ABNORMAL)
+  close(): void {
+    this.#over.abort()
   }
 
-  function take(frame: ClientFrame): Promise<void> | undefined {
+  async #take(frame: ClientFrame): Promise<void> {
     switch (frame.type) {
       case 'hello':
-        return follow(frame).catch(() => end(ABNORMAL))
+        return this.#follow(frame)
       case 'send':
-        return ask(frame)
+        return this.#ask(frame)
       case 'stop':
-        return stop(frame.turnId).catch(() => end(ABNORMAL))
+        return this.#stop(frame.turnId)
       case 'probe':
-        return Promise.resolve(MOVE).then(say)
+        return this.#say(MOVE)
       case 'pong':
         return undefined
     }
   }
 
-  queueMicrotask(() => {
-    if (!signal.aborted) listener.opened()
-  })
-  return {
-    send(text) {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the page's own words
-      take(JSON.parse(text) as ClientFrame)?.catch(() => undefined)
-    },
-    close: () => over.abort(),
+  #say(...frames: readonly ServerFrame[]): void {
+    this.#hand(frames.map((frame) => JSON.stringify(frame)))
+  }
+
+  #hand(frames: readonly string[]): void {
+    if (frames.length > 0 && !this.#over.signal.aborted) this.#options.listener.received(frames.join('\n'))
+  }
+
+  #end(code: number): void {
+    if (this.#over.signal.aborted) return
+    this.#over.abort()
+    this.#options.listener.closed(code)
+  }
+
+  async #follow({ resume, device }: HelloFrame): Promise<void> {
+    const { fetch, sessionPath } = this.#options
+    this.#device = device
+    const after = resume === undefined ? '' : `&after=${resume.logId}.${resume.seq}.${resume.id}`
+    const { signal } = this.#over
+    const response = await fetch(`${sessionPath}/events?device=${device}${after}`, { headers: { accept: 'text/event-stream' }, signal })
+    if (!response.ok || response.body === null) return this.#refused(response)
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    let rest = ''
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return this.#end(ABNORMAL)
+      const pieces = (rest + value).split('\n\n')
+      rest = pieces.pop() ?? ''
+      const frames = pieces.map(frameIn).filter((frame) => frame !== undefined)
+      if (frames.includes(FAILED)) return this.#end(STORE_UNAVAILABLE)
+      // What came together belongs together, as on a socket.
+      this.#hand(frames)
+    }
+  }
+
+  async #refused(response: Response): Promise<void> {
+    const { code } = await errorIn(response)
+    if (code === 'SESSION_NOT_FOUND') return this.#end(SESSION_GONE)
+    const afterMs = retryAfterMs(response)
+    if (afterMs !== undefined) this.#say({ type: 'bye', code: OVERLOAD, retry: 'resume', afterMs })
+    return this.#end(ABNORMAL)
+  }
+
+  async #ask({ messageId, number, text, inReplyTo }: SendFrame): Promise<void> {
+    const metadata = { inReplyTo, numbered: { device: this.#device, number } }
+    const response = await this.#post('/messages', { id: messageId, content: text, metadata })
+    if (response.ok) {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what it says is checked as the frame that it becomes
+      const { accepted } = (await response.json()) as { readonly accepted: { readonly seq: number; readonly duplicate: boolean } }
+      return this.#say({ type: 'accepted', messageId, number, ...accepted })
+    }
+    const { code, isRetryable, details } = await errorIn(response)
+    // A refusal that is not the service's own leaves it unknown whether the question arrived.
+    if (code === undefined) return undefined
+    const rejected = { type: 'rejected', messageId, temporary: isRetryable, retryAfterMs: retryAfterMs(response) } as const
+    return this.#say({ ...rejected, code: REASONS[code] ?? 'unavailable', expectedNumber: details?.expectedNumber })
+  }
+
+  async #stop(turnId: TurnId): Promise<void> {
+    const messageId = this.#options.questionOf(turnId)
+    if (messageId === undefined) return
+    const { status } = await this.#post(`/messages/${messageId}/stop`, {})
+    // It is said again on the next link.
+    if (status >= 500) this.#end(ABNORMAL)
+  }
+
+  #post(path: string, body: object): Promise<Response> {
+    const { fetch, sessionPath } = this.#options
+    const headers = { 'content-type': 'application/json' }
+    return fetch(sessionPath + path, { method: 'POST', headers, body: JSON.stringify(body), signal: this.#over.signal })
   }
 }
 

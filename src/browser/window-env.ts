@@ -100,12 +100,11 @@ const loadEventLink = () => import('./event-link.ts')
 function openEvents(options: EventLinkOptions): BrowserSocket {
   let link: BrowserSocket | undefined
   let isClosed = false
-  loadEventLink().then(
-    ({ openEventLink }) => {
-      if (!isClosed) link = openEventLink(options)
-    },
-    () => options.listener.closed(ABNORMAL),
-  )
+  const open = async (): Promise<void> => {
+    const { openEventLink } = await loadEventLink()
+    if (!isClosed) link = openEventLink(options)
+  }
+  open().catch(() => options.listener.closed(ABNORMAL))
   return {
     send: (text) => link?.send(text),
     close(code) {

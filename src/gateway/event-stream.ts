@@ -135,7 +135,7 @@ const PLAIN: Voice = {
 }
 
 /** To a page, the same as the frames of these names. */
-async function voiceOf({ log, clock, level }: EventStreamPorts, { session, device }: EventStreamRequest): Promise<Voice> {
+async function voiceOf({ log, level }: EventStreamPorts, { session, device }: EventStreamRequest): Promise<Voice> {
   const found = device === undefined ? undefined : await log.findSession(session)
   if (device === undefined || found === undefined) return PLAIN
   const lastNumber = await log.lastNumber(session, device)

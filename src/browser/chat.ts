@@ -13,16 +13,16 @@ import { createWindowEnv, postForm } from './window-env.ts'
 // Whatever becomes of either, the other goes on. Without components the page works, too.
 const components = import('./components.ts')
 let personal: FindPersonal | undefined
-import('../conversation/personal-information.ts').then(
-  (loaded) => {
-    personal = loaded.personalInformationIn
-  },
-  (error: unknown) => {
+async function fetchPersonal(): Promise<void> {
+  try {
+    personal = (await import('../conversation/personal-information.ts')).personalInformationIn
+  } catch (error) {
     // Nobody looks then; a team that blocks such questions refuses them at the server, too.
     personal = () => []
     reportError(error)
-  },
-)
+  }
+}
+void fetchPersonal()
 
 /** The questions that the server wrote into the page. */
 const questionsShown = (): readonly MessageId[] =>

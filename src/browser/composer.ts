@@ -75,18 +75,15 @@ export function createComposer(options: ComposerOptions): Composer {
     const judge = judgeOf(options, event.submitter)
     if (!options.isTaking() || judge === 'not yet') return
     event.preventDefault()
-    const checked = checkQuestion(box.value)
-    showProblem(box, options, checked.ok ? undefined : options.words.problems[checked.problem])
-    if (!checked.ok) return
-    const fault = judge(checked.text)
-    if (fault !== undefined) return sayFault(box, options, fault)
+    const text = readBox(box, options, judge)
+    if (text === undefined) return
     if (!options.hasRoom()) return showNotice(options.words.tooManyWaiting)
     // The same text again is the question that is on its way already.
-    if (sent !== undefined && sent.text === checked.text) return
+    if (sent !== undefined && sent.text === text) return
     // Changed since it was sent: another question, so another id.
     if (sent !== undefined) id.value = options.mintId()
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- minted by the server or by `mintId`
-    sent = { messageId: id.value as MessageId, text: checked.text }
+    sent = { messageId: id.value as MessageId, text }
     try {
       showNotice(undefined)
       document.getElementById('notice')?.remove()
@@ -170,6 +167,16 @@ function judgeOf({ personalInformation: how, personal, words }: ComposerOptions,
 }
 
 type Judge = (text: string) => string | undefined
+
+/** What is in the box, unless something is to be said of it first. */
+function readBox(box: HTMLTextAreaElement, options: ComposerOptions, judge: Judge): string | undefined {
+  const checked = checkQuestion(box.value)
+  showProblem(box, options, checked.ok ? undefined : options.words.problems[checked.problem])
+  if (!checked.ok) return undefined
+  const fault = judge(checked.text)
+  if (fault !== undefined) sayFault(box, options, fault)
+  return fault === undefined ? checked.text : undefined
+}
 
 function sayFault(box: HTMLTextAreaElement, options: ComposerOptions, fault: string): void {
   if (options.personalInformation === 'block') return showProblem(box, options, fault)

@@ -29,7 +29,7 @@ const questionsShown = (): readonly MessageId[] =>
   Array.from(document.querySelectorAll('.app-message--question'), ({ id }) => id.slice(questionKey('').length)).filter(isMessageId)
 
 const data = parsePageData(find('page-data').textContent)
-const env = createWindowEnv(data.linkPath)
+const env = createWindowEnv(data)
 enhanceChatPage({
   link: new Connection(env, data, { shown: questionsShown(), ...data.log }),
   data,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
 import type { HeldQuestion } from '../held-agent.ts'
 import { startServer, temporaryFolder } from '../server-process.ts'
-import { accessibilityFaults, ask, createSite, sidewaysScroll, type Site } from './browser.ts'
+import { accessibilityFaults, ask, blockLinks, createSite, sidewaysScroll, type Site } from './browser.ts'
 
 let site: Site
 beforeAll(async () => {
@@ -330,7 +330,7 @@ describe('when something is missing', () => {
 
   test('[W27] where no live link ever opens, the form sends the question, once', async () => {
     const visitor = await site.visitor()
-    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    await blockLinks(visitor.context)
     const page = await visitor.begin()
     const before = site.agent.count
     await ask(page, 'No link?')
@@ -345,7 +345,7 @@ describe('when something is missing', () => {
 
   test('[W27] where no live link ever opens, questions sent in a hurry are all asked, in order', async () => {
     const visitor = await site.visitor()
-    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    await blockLinks(visitor.context)
     const page = await visitor.begin()
     await ask(page, 'First in a hurry?')
     await ask(page, 'Second in a hurry?')
@@ -363,7 +363,7 @@ describe('when something is missing', () => {
 
   test('[W27] where no live link ever opens, a question is not held back by the next one being typed and cleared', async () => {
     const visitor = await site.visitor()
-    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    await blockLinks(visitor.context)
     const page = await visitor.begin()
     await ask(page, 'Cleared?')
     await page.getByLabel('Your question').fill('')

@@ -7,7 +7,7 @@ import type { Entry } from '../conversation/entry.ts'
 import type { MessageId } from '../conversation/ids.ts'
 import { LINK_SILENCE_MAX_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
-import type { ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
+import type { ServerFrame, ServiceStanding, WelcomeFrame } from '../protocol/protocol.ts'
 import { askStore, look } from './client-link-outbox.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
 import { fetchAnew, giveUp, hangUp, lose, NONE, renewed, sendOn } from './client-link-socket.ts'
@@ -58,7 +58,7 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
     case 'ping':
       return onPing(client, link, frame, ctx)
     case 'level':
-      return [{ ...client, level: frame.level }, NONE]
+      return [{ ...client, standing: standingOf(frame) }, NONE]
     case 'drain':
       return [{ ...client, link: { ...link, moveAt: ctx.now + frame.afterMs + ctx.chance() * frame.windowMs } }, NONE]
   }
@@ -85,7 +85,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     // Another log on the same link changes nothing about how much this server can take.
     window: link.status === 'open' ? Math.min(link.window, maxInFlight) : maxInFlight,
   }
-  const { durability, level, reconnect, settled, logId } = frame
+  const { durability, reconnect, settled, logId } = frame
   const welcomed: ClientLink = {
     ...client,
     link: open,
@@ -95,7 +95,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     view: { ...client.view, logId: isResumed ? logId : undefined },
     isForked: client.isForked || isFork,
     durability,
-    level,
+    standing: standingOf(frame),
     reconnect,
     // Marks never fall within one log; another log begins anew.
     settled: isResumed ? Math.max(client.settled, settled) : settled,
@@ -103,6 +103,8 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
   // The server vouches for the log up to our cursor and for nothing that we were told of beyond it.
   return resendAfter(welcomed, isResumed ? (client.view.conversation.head?.seq ?? 0) : 0, ctx)
 }
+
+const standingOf = ({ level, away, answersTakeMs }: ServiceStanding): ServiceStanding => ({ level, away, answersTakeMs })
 
 /** Sends again what was accepted after `seq`: the log may have lost it. */
 function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): ClientStep {

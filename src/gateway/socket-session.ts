@@ -11,7 +11,7 @@ import { personalInformationIn } from '../conversation/personal-information.ts'
 import type { ReadResult } from '../conversation-log/conversation-log.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
-import type { HelloFrame, ServerFrame } from '../protocol/protocol.ts'
+import { isSameStanding, type HelloFrame, type ServerFrame } from '../protocol/protocol.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { LinkBlocks } from './link-blocks.ts'
@@ -36,7 +36,7 @@ export interface LinkSocket {
 export interface SocketSessionOptions {
   readonly context: Pick<
     GatewayContext,
-    'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'service' | 'settings' | 'draining'
+    'log' | 'admission' | 'clock' | 'events' | 'standing' | 'onStandingChange' | 'service' | 'settings' | 'draining'
   >
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
@@ -65,8 +65,8 @@ export class SocketSession {
     const leave = (): void => this.#dispatch({ type: 'end', reason: 'drain', afterMs: 0 })
     draining.addEventListener('abort', leave, { once: true })
     this.#release.push(() => draining.removeEventListener('abort', leave))
-    // Passing by is enough: every step compares the level.
-    const stopHearing = options.context.onLevelChange?.(() => this.#dispatch({ type: 'tick' }))
+    // Passing by is enough: every step compares.
+    const stopHearing = options.context.onStandingChange?.(() => this.#dispatch({ type: 'tick' }))
     if (stopHearing !== undefined) this.#release.push(stopHearing)
     this.#plan()
     if (draining.aborted) leave()
@@ -103,16 +103,17 @@ export class SocketSession {
   }
 
   #react(event: LinkEvent): void {
-    const { clock, level } = this.#options.context
+    const { clock, standing } = this.#options.context
     const ctx = { now: clock.monotonic(), buffered: this.#options.socket.bufferedAmount }
     const before = this.#link
     const [link, effects] = step(before, event, ctx)
     this.#link = link
     for (const effect of effects) this.#perform(effect)
     this.#tellMove(before, link, effects)
-    // The level belongs to the service; whoever passes by tells the link when it has changed.
-    if ((link.status === 'live' || link.status === 'positioning') && link.opened.level !== level())
-      this.#react({ type: 'level', level: level() })
+    // It belongs to the service; whoever passes by tells the link when it has changed.
+    const now = standing()
+    if ((link.status === 'live' || link.status === 'positioning') && !isSameStanding(link.opened.standing, now))
+      this.#react({ type: 'level', standing: now })
     else this.#plan()
   }
 
@@ -204,7 +205,7 @@ export class SocketSession {
   }
 
   async #open({ session: id, device }: HelloFrame): Promise<OpenResult> {
-    const { log, admission, level } = this.#options.context
+    const { log, admission, standing } = this.#options.context
     const session = await log.findSession(id)
     if (session?.visitor !== this.#options.visitor) return { type: 'gone' }
     const place = admission.joinSession(id)
@@ -221,7 +222,7 @@ export class SocketSession {
     )
     const lastNumber = await log.lastNumber(id, device)
     const { durability } = log.profile
-    return { type: 'opened', opened: { session: id, device, logId: session.logId, lastNumber, durability, level: level() } }
+    return { type: 'opened', opened: { session: id, device, logId: session.logId, lastNumber, durability, standing: standing() } }
   }
 
   async #read(after: Cursor | undefined): Promise<ReadResult> {

@@ -57,10 +57,11 @@ function openStream(context: GatewayContext, request: Request, follow: Follow): 
   const openedAt = clock.monotonic()
   events.linkOpened('sse')
   const { res } = request.raw
-  const signal = untilOver(context, request, () => {
+  const onClose = (): void => {
     place.release()
     events.linkClosed({ transport: 'sse', code: res.statusCode, heldMs: clock.monotonic() - openedAt })
-  })
+  }
+  const signal = untilOver(context, request, { isMovable: true, onClose })
   const pieces = eventStream(context, {
     ...follow,
     signal,

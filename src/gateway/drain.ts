@@ -13,7 +13,10 @@ import {
   DRAIN_MOVE_GRACE_MS,
   DRAIN_WINDOW_MIN_MS,
 } from '../conversation/limits.ts'
+import type { ServerFrame } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
+
+type DrainFrame = Extract<ServerFrame, { type: 'drain' }>
 
 /** How followers are to move; monotonic milliseconds. */
 export interface MovePlan {
@@ -22,6 +25,13 @@ export interface MovePlan {
   /** The server says goodbye no later than this. */
   readonly deadlineAt: number
 }
+
+/** The plan as a follower is told it, which may come late and has what is left of the time then. */
+export const moveTerms = ({ windowEndsAt, deadlineAt }: MovePlan, now: number): Omit<DrainFrame, 'type'> => ({
+  afterMs: 0,
+  windowMs: Math.ceil(Math.max(0, windowEndsAt - now)),
+  deadlineMs: Math.ceil(Math.max(0, deadlineAt - now)),
+})
 
 /** What a follower hears. */
 export interface Moves {

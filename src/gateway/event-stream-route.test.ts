@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import { LogError } from '../conversation-log/log-error.ts'
 import type { TurnBody } from '../conversation/entry.ts'
-import { mintMessageId, SERVER_DEVICE, type SessionId } from '../conversation/ids.ts'
+import { mintDeviceId, mintMessageId, SERVER_DEVICE, type SessionId } from '../conversation/ids.ts'
 import {
   DRAIN_STREAM_MIN_MS,
   DRAIN_WINDOW_MIN_MS,
@@ -181,6 +181,20 @@ describe('a stream', () => {
     await gateway.answer('Like this.')
     await gateway.clock.advance(1)
     expect(await late.whole()).toContain('Like this.')
+  })
+
+  test('[H28][H80] a page that would follow by events is sent to another process, where there are others', async () => {
+    const query = `?device=${mintDeviceId((count) => new Uint8Array(count))}`
+    const statusOf = async (isShared: boolean): Promise<unknown> => {
+      await using gateway = await listening(isShared)
+      const visitor = gateway.visitor()
+      const session = await visitor.session()
+      void gateway.server.plugins.gateway.drain.begin(25_000)
+      await using stream = await open(gateway, visitor, session, { query })
+      return [stream.answer.statusCode, stream.answer.headers['retry-after'], gateway.events.of('linkRefused')]
+    }
+    expect(await statusOf(true)).toEqual([503, '1', [{ transport: 'sse', reason: 'draining' }]])
+    expect(await statusOf(false)).toEqual([200, undefined, []])
   })
 
   test('[H80] stays until the server says goodbye where nobody else serves the log', async () => {

@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream'
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import * as v from 'valibot'
-import { parseCursor, type Cursor, type SessionId } from '../conversation/ids.ts'
+import { isPageDevice, parseCursor, type Cursor, type DeviceId, type SessionId } from '../conversation/ids.ts'
 import { EVENT_STREAM_BYTES_BUFFERED } from '../conversation/limits.ts'
 import { referenceOf } from '../conversation/trace.ts'
 import { failureBody, failureOf } from './error-replies.ts'
@@ -17,25 +17,29 @@ import { checked } from './json-body.ts'
 import { routeTemplate } from './routes.ts'
 
 const RETRY_AFTER_MS = 5_000
+const DRAINING_RETRY_MS = 1_000
 
 /** Reaches the reader as it is written: no cache, no compression, no proxy that gathers it. */
 const HEADERS = { 'cache-control': 'no-store', 'x-accel-buffering': 'no' } as const
 
-const eventsQuery = v.strictObject({ after: v.optional(v.string()) })
+const eventsQuery = v.strictObject({
+  after: v.optional(v.string()),
+  device: v.optional(v.pipe(v.string(), v.guard(isPageDevice, 'must be a device id'))),
+})
 
 export const followEvents =
   (context: GatewayContext) =>
   async (request: Request, h: ResponseToolkit): Promise<ResponseObject> => {
     const session = await context.sessions.find(context.visitorOf(request), String(request.params['session']))
-    const after = standingOf(request)
-    const response = request.method === 'head' ? h.response() : h.response(openStream(context, request, { session: session.id, after }))
+    const query = checked({ ...request.query }, eventsQuery, 'query')
+    const follow = { session: session.id, after: standingOf(request, query.after), device: query.device }
+    const response = request.method === 'head' ? h.response() : h.response(openStream(context, request, follow))
     for (const [name, value] of Object.entries(HEADERS)) response.header(name, value)
     return response.type('text/event-stream')
   }
 
 /** The browser's own `Last-Event-ID` is newer than what the address says. */
-function standingOf(request: Request): Cursor | 'unknown' | undefined {
-  const { after } = checked({ ...request.query }, eventsQuery, 'query')
+function standingOf(request: Request, after: string | undefined): Cursor | 'unknown' | undefined {
   const header: unknown = request.headers['last-event-id']
   if (typeof header === 'string' && header !== '') return parseCursor(header) ?? 'unknown'
   if (after === undefined) return undefined
@@ -47,11 +51,14 @@ function standingOf(request: Request): Cursor | 'unknown' | undefined {
 interface Follow {
   readonly session: SessionId
   readonly after: Cursor | 'unknown' | undefined
+  readonly device: DeviceId | undefined
 }
 
 /** The body of the answer. @throws RateLimitError | RequestError when there is no place for one more */
 function openStream(context: GatewayContext, request: Request, follow: Follow): Readable {
-  const { clock, events } = context
+  const { clock, events, drain } = context
+  // A page has a link to come from, and comes again; any other reader would not, and its stream is ended a little later instead.
+  if (follow.device !== undefined && drain.plan !== undefined) throw refusal(context, 'draining')
   const place = takePlace(context, request, follow.session)
   if (!place.ok) throw refusal(context, place.reason)
   const openedAt = clock.monotonic()
@@ -61,7 +68,7 @@ function openStream(context: GatewayContext, request: Request, follow: Follow): 
     place.release()
     events.linkClosed({ transport: 'sse', code: res.statusCode, heldMs: clock.monotonic() - openedAt })
   }
-  const signal = untilOver(context, request, { isMovable: true, onClose })
+  const signal = untilOver(context, request, { isMovable: follow.device === undefined, onClose })
   const pieces = eventStream(context, {
     ...follow,
     signal,
@@ -70,10 +77,11 @@ function openStream(context: GatewayContext, request: Request, follow: Follow): 
   return Readable.from(orFailed(pieces, context, request), { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
 }
 
-function refusal({ events }: GatewayContext, reason: 'capacity' | 'rate'): Error {
+function refusal({ events }: GatewayContext, reason: 'capacity' | 'rate' | 'draining'): Error {
   events.linkRefused({ transport: 'sse', reason })
   if (reason === 'rate') return new RateLimitError(RETRY_AFTER_MS)
-  return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(RETRY_AFTER_MS / 1000) } })
+  const retryAfterMs = reason === 'draining' ? DRAINING_RETRY_MS : RETRY_AFTER_MS
+  return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(retryAfterMs / 1000) } })
 }
 
 /** The headers are gone by the time that a stream fails, so the failure is its last event. */

@@ -25,6 +25,9 @@ export function takePlace(context: GatewayContext, request: Request, session: Se
   return { ok: true, release: () => [ofAddress, ofSession].forEach(({ release }) => release()) }
 }
 
+/** Why a response ends that a reader may ask for again at once. */
+export const MOVE_ON = 'the response has lasted long enough'
+
 export interface HeldTerms {
   /** Who reads it comes back by itself, so it can be sent to another process before this one stops. */
   readonly isMovable: boolean
@@ -37,9 +40,10 @@ export function untilOver(context: GatewayContext, request: Request, { isMovable
   const { clock, drain } = context
   const over = new AbortController()
   const end = (): void => over.abort()
+  const moveOn = (): void => over.abort(MOVE_ON)
   const { res } = request.raw
   const cancels = [
-    clock.schedule(EVENT_STREAM_MAX_MS, end),
+    clock.schedule(EVENT_STREAM_MAX_MS, moveOn),
     // A reader that takes nothing does not let the response come to its end.
     clock.schedule(EVENT_STREAM_MAX_MS + EVENT_STREAM_GOODBYE_MS, () => res.destroy()),
   ]

@@ -13,7 +13,7 @@ import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
 import type { HelloFrame, ServerFrame } from '../protocol/protocol.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
-import type { MovePlan, Moves } from './drain.ts'
+import { moveTerms, type Moves } from './drain.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { LinkBlocks } from './link-blocks.ts'
 import { readConversation } from './read-conversation.ts'
@@ -121,7 +121,7 @@ export class SocketSession {
       this.#react({ type: 'level', level: level() })
     } else if (link.status === 'live' && this.#options.moves.plan !== undefined && !this.#isAskedToMove) {
       this.#isAskedToMove = true
-      this.#react(moveEvent(this.#options.moves.plan, ctx.now))
+      this.#react({ type: 'drain', ...moveTerms(this.#options.moves.plan, ctx.now) })
     } else this.#plan()
   }
 
@@ -305,13 +305,5 @@ export class SocketSession {
     }
   }
 }
-
-/** A link that comes late has what is left of the time. */
-const moveEvent = ({ windowEndsAt, deadlineAt }: MovePlan, now: number): LinkEvent => ({
-  type: 'drain',
-  afterMs: 0,
-  windowMs: Math.ceil(Math.max(0, windowEndsAt - now)),
-  deadlineMs: Math.ceil(Math.max(0, deadlineAt - now)),
-})
 
 const isPaused = (link: ServerLink): boolean => link.status === 'live' && link.delivery.status === 'paused'

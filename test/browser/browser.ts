@@ -87,7 +87,7 @@ function createVisitor(context: BrowserContext, url: string): Visitor {
 
 /** Everything the automated checks of WCAG 2.2 AA and of good practice find. */
 export async function accessibilityFaults(page: Page): Promise<readonly string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze()
+  const { violations } = await new AxeBuilder({ page }).options({ rules: { 'target-size': { enabled: true } } }).analyze()
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))
 }
 
@@ -123,4 +123,10 @@ export async function questionsIn(page: Page): Promise<readonly string[]> {
   const response = await page.request.get(`/api/v1/sessions/${session}/messages`)
   const { messages } = v.parse(messagesSchema, await response.json())
   return messages.filter(({ role }) => role === 'user').map(({ content }) => content)
+}
+
+/** A network that lets neither sockets nor event streams through. */
+export async function blockLinks(context: BrowserContext): Promise<void> {
+  await context.routeWebSocket('**/ws', (socket) => socket.close())
+  await context.route('**/events?*', (route) => route.abort())
 }

@@ -41,9 +41,9 @@ export interface SimulationResult {
 }
 
 /** Things go wrong until then … */
-const TROUBLE_MS = 60_000
+const TROUBLE_MS = 45_000
 /** … and everything must be well by then. */
-const REST_MS = 360_000
+const REST_MS = 345_000
 /** Whether it is, is looked at this often; it must be so twice, with a heartbeat of every link in between. */
 const LOOK_MS = 16_000
 const STEPS_MAX = 200_000

@@ -149,6 +149,14 @@ export const LINKS: PanelRow = {
       ],
     },
     {
+      title: 'Refused by browsers',
+      description: 'What the content policy kept out of our pages, as browsers tell.',
+      form: 'lines',
+      unit: 'ops',
+      queries: [{ expr: perSecond('chat_output_blocked_total', 'kind'), legend: '{{kind}}' }],
+      limit: 1,
+    },
+    {
       title: 'Slow readers',
       description: 'Waited for, and given up.',
       form: 'lines',

@@ -143,6 +143,16 @@ const LINKS: readonly Alert[] = [
     panel: 'Refused before they began',
   },
   {
+    name: 'ChatOutputBlockedSpike',
+    severity: 'ticket',
+    expr: 'sum by (kind) (rate(chat_output_blocked_total{kind=~"image|script|form"}[5m])) > 1',
+    for: '10m',
+    summary: 'Browsers keep refusing images, scripts or forms in our pages that do not belong there.',
+    impact: 'None: they are refused. Somebody or something tries to get them in.',
+    runbook: 'something-hostile-is-in-pages',
+    panel: 'Refused by browsers',
+  },
+  {
     name: 'ChatRateLimitingGlobal',
     severity: 'ticket',
     expr: 'sum(rate(chat_rate_limited_total{scope="global"}[5m])) > 0',

@@ -1,6 +1,7 @@
 /** The page on which a person breaks the simulated agent by hand: forms and a table, no script. Pure. */
-import { createHash } from 'node:crypto'
+import { escape, PAGE_STYLE, policyOf } from './control-style.ts'
 import { FAULT_MEANINGS, FAULT_NAMES, formatPlan, formatStep } from './fault.ts'
+import { SERVICE_PATHS } from './service-page.ts'
 import { stepInForce, type FaultState, type Pace } from './faults.ts'
 import type { Stats } from './stats.ts'
 
@@ -8,6 +9,8 @@ export interface PageFacts {
   readonly state: FaultState
   readonly pace: Pace
   readonly stats: Stats
+  /** Where the service is that asks this agent; `undefined`: nobody said. */
+  readonly serviceUrl: string | undefined
 }
 
 /** What the person has to mend, and what they had typed. */
@@ -16,29 +19,11 @@ export interface PageNote {
   readonly typed: string | undefined
 }
 
-const STYLE = `
-body{font:1.1875rem/1.4 arial,sans-serif;color:#0b0c0c;background:#fff;max-width:45rem;margin:0 auto;padding:1rem}
-h1{font-size:2rem;line-height:1.1}h2{font-size:1.5rem;margin-top:2rem}
-a{color:#1a65a6}label,legend{font-weight:bold}fieldset{border:0;margin:0;padding:0}
-.choice{display:flex;gap:.75rem;align-items:flex-start;padding:.5rem 0}.choice input{width:1.5rem;height:1.5rem;margin:0;flex:none}
-.choice label{font-weight:normal}.hint{color:#484949}
-textarea{width:100%;box-sizing:border-box;font:1rem/1.4 monospace;border:2px solid #0b0c0c;padding:.5rem}
-button{font:inherit;color:#fff;background:#0f7a52;border:0;padding:.6rem 1rem;margin:.75rem 0;cursor:pointer}
-button.plain{color:#0b0c0c;background:#cecece}
-a:focus,button:focus,input:focus,textarea:focus{outline:3px solid #0b0c0c;outline-offset:0;box-shadow:0 0 0 6px #fd0}
-.now{border-left:10px solid #8eb8dc;padding:.5rem 1rem}.problem{border:4px solid #ca3535;padding:1rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;border-bottom:1px solid #cecece;padding:.5rem .5rem .5rem 0}
-`
-const styleHash = createHash('sha256').update(STYLE).digest('base64')
-
 /** The Content-Security-Policy of the page. */
-export const CONTROL_PAGE_POLICY = `default-src 'none'; style-src 'sha256-${styleHash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`
-
-const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '')
+export const CONTROL_PAGE_POLICY = policyOf("frame-src 'self'; frame-ancestors 'none'")
 
 /** The HTML document. */
-export function controlPage({ state, pace, stats }: PageFacts, note?: PageNote): string {
+export function controlPage({ state, pace, stats, serviceUrl }: PageFacts, note?: PageNote): string {
   const current = stepInForce(state)
   const title = note === undefined ? 'Agent simulator' : 'Error: Agent simulator'
   return `<!doctype html>
@@ -47,7 +32,7 @@ export function controlPage({ state, pace, stats }: PageFacts, note?: PageNote):
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
-<style>${STYLE}</style>
+<style>${PAGE_STYLE}</style>
 </head>
 <body>
 <main>
@@ -57,6 +42,8 @@ ${note === undefined ? '' : problemBox(note.problems)}
 <p class="now" id="now">Now: <strong>${escape(formatStep(current))}</strong>. The agent ${escape(FAULT_MEANINGS[current.fault])}.</p>
 <p class="hint">Script: ${escape(formatPlan(state.plan))}. Seed ${state.seed}. Normal answers begin after ${pace.firstMs} ms and go on every ${pace.chunkMs} ms.</p>
 
+<div class="beside">
+<div>
 <h2>Choose what the agent does</h2>
 <form method="post" action="/">
 <input type="hidden" name="action" value="fault">
@@ -76,6 +63,9 @@ ${note === undefined ? '' : `<p id="script-problem"><strong>${note.problems.map(
 <textarea id="script" name="script" rows="4" aria-describedby="script-hint${note === undefined ? '' : ' script-problem'}" spellcheck="false">${escape(note?.typed ?? '')}</textarea>
 <button>Run</button>
 </form>
+</div>
+${serviceUrl === undefined ? '' : watch(serviceUrl)}
+</div>
 
 <h2>What reached the agent</h2>
 ${statsTable(stats)}
@@ -92,6 +82,13 @@ ${statsTable(stats)}
 </html>
 `
 }
+
+/** What the service says meanwhile, beside the controls. */
+const watch = (url: string): string => `<div class="watch">
+<h2>What the service says</h2>
+<iframe src="${SERVICE_PATHS.moving}" title="What the service says, read again every few seconds"></iframe>
+<p><a href="${escape(url)}" target="_blank" rel="noopener">Open the chat page (opens in a new tab)</a> and ask something, then break the agent.</p>
+</div>`
 
 const problemBox = (problems: readonly string[]): string =>
   `<div class="problem" role="alert"><h2>There is a problem</h2><ul>${problems.map((text) => `<li><a href="#script">${escape(text)}</a></li>`).join('')}</ul></div>`

@@ -10,6 +10,8 @@ import { SIMULATOR_BODY_BYTES_MAX } from '../conversation/limits.ts'
 import { controlPage, CONTROL_PAGE_POLICY, type PageNote } from './control-page.ts'
 import { formatPlan, formatStep, parsePlan, parsePlanText, type Plan, type PlanResult, type Problem } from './fault.ts'
 import { advance, stepInForce, type FaultState, type Pace } from './faults.ts'
+import { REFRESH_SECONDS, servicePage, SERVICE_PAGE_POLICY, SERVICE_PATHS, type ServicePageKind } from './service-page.ts'
+import type { ServiceView } from './service-view.ts'
 import type { Stats } from './stats.ts'
 
 export interface FaultsNow {
@@ -26,6 +28,16 @@ export interface Control {
   setPace(pace: Partial<Pace>): void
   readStats(): Stats
   resetStats(): void
+  /** What the service says that asks this agent; `undefined`: nobody said where it is. */
+  readonly service: ServiceWatch | undefined
+}
+
+export interface ServiceWatch {
+  readonly url: string
+  /** Never rejects. */
+  read(): Promise<ServiceView>
+  /** Milliseconds since the epoch. */
+  now(): number
 }
 
 type Reply = (status: number, body: string, headers: Readonly<Record<string, string>>) => void
@@ -42,6 +54,8 @@ const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
 const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/', run: (control, _body, reply) => sendPage(control, reply, 200) },
   { method: 'POST', path: '/', run: takeForm },
+  { method: 'GET', path: SERVICE_PATHS.moving, run: (control, _body, reply) => void sendService(control, reply, 'moving') },
+  { method: 'GET', path: SERVICE_PATHS.still, run: (control, _body, reply) => void sendService(control, reply, 'still') },
   { method: 'GET', path: '/control/faults', run: (control, _body, reply) => sendFaults(control, reply) },
   { method: 'PUT', path: '/control/faults', run: takeFaults },
   { method: 'GET', path: '/control/stats', run: (control, _body, reply) => sendJson(reply, 200, control.readStats()) },
@@ -187,6 +201,17 @@ function placeOf(path: string): string {
 
 function sendPage(control: Control, reply: Reply, status: number, note?: PageNote): void {
   const { state, pace, now } = control.readFaults()
-  const html = controlPage({ state: advance(state, now), pace, stats: control.readStats() }, note)
+  const facts = { state: advance(state, now), pace, stats: control.readStats(), serviceUrl: control.service?.url }
+  const html = controlPage(facts, note)
   reply(status, html, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': CONTROL_PAGE_POLICY })
+}
+
+async function sendService({ service }: Control, reply: Reply, kind: ServicePageKind): Promise<void> {
+  if (service === undefined) return refuse(reply, 404, 'NOT_FOUND', 'nobody said where the service is')
+  const html = servicePage(await service.read(), service.now(), kind)
+  return reply(200, html, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': SERVICE_PAGE_POLICY,
+    ...(kind === 'moving' ? { refresh: String(REFRESH_SECONDS) } : {}),
+  })
 }

@@ -14,13 +14,14 @@ test('[M20] without flags it listens on loopback, normal, with the bundled guida
       seed: 1,
       pace: { firstMs: 400, chunkMs: 40 },
       guidanceFolder: bundled,
+      serviceUrl: 'http://127.0.0.1:3000',
     },
   })
 })
 
 test('[M20] every flag counts', () => {
   const args = ['--port', '0', '--host', '::1', '--faults', 'cut count=1, normal', '--first-ms', '1', '--chunk-ms=2', '--seed', '3']
-  expect(readFlags([...args, '--guidance', '/pages'], {})).toMatchObject({
+  expect(readFlags([...args, '--guidance', '/pages', '--service', 'https://chat.test/'], {})).toMatchObject({
     type: 'run',
     flags: {
       host: '::1',
@@ -29,13 +30,18 @@ test('[M20] every flag counts', () => {
       seed: 3,
       pace: { firstMs: 1, chunkMs: 2 },
       guidanceFolder: path.resolve('/pages'),
+      serviceUrl: 'https://chat.test',
     },
   })
+  expect(readFlags(['--service', 'none'], {})).toMatchObject({ flags: { serviceUrl: undefined } })
 })
 
 test('[M20] the environment counts where a flag is not given', () => {
-  const env = { SIMULATOR_PORT: ' 4001 ', GUIDANCE_DIR: '/pages' }
-  expect(readFlags([], env)).toMatchObject({ flags: { port: 4_001, guidanceFolder: path.resolve('/pages') } })
+  const env = { SIMULATOR_PORT: ' 4001 ', GUIDANCE_DIR: '/pages', PORT: '4000' }
+  expect(readFlags([], env)).toMatchObject({
+    flags: { port: 4_001, guidanceFolder: path.resolve('/pages'), serviceUrl: 'http://127.0.0.1:4000' },
+  })
+  expect(readFlags([], { PORT: 'none' })).toMatchObject({ flags: { serviceUrl: 'http://127.0.0.1:3000' } })
   expect(readFlags(['--port', '5001', '--guidance', '/others'], env)).toMatchObject({
     flags: { port: 5_001, guidanceFolder: path.resolve('/others') },
   })

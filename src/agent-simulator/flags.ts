@@ -11,6 +11,8 @@ export interface Flags {
   readonly seed: number
   readonly pace: Pace
   readonly guidanceFolder: string
+  /** Where the service is that asks this agent, without a slash at the end. */
+  readonly serviceUrl: string | undefined
 }
 
 export type FlagsResult =
@@ -20,7 +22,15 @@ export type FlagsResult =
 
 /** The bundled guidance, wherever the program is started from. */
 const BUNDLED_GUIDANCE = path.resolve(import.meta.dirname, '../../guidance')
-const DEFAULTS = { host: '127.0.0.1', port: '3001', seed: '1', 'first-ms': '400', 'chunk-ms': '40', faults: 'normal' }
+const DEFAULTS = {
+  service: 'http://127.0.0.1:3000',
+  host: '127.0.0.1',
+  port: '3001',
+  seed: '1',
+  'first-ms': '400',
+  'chunk-ms': '40',
+  faults: 'normal',
+}
 
 export const USAGE = `Usage: npm run simulator -- [flags]
 
@@ -30,6 +40,7 @@ export const USAGE = `Usage: npm run simulator -- [flags]
   --first-ms N       milliseconds to the first word of an answer (${DEFAULTS['first-ms']})
   --chunk-ms N       milliseconds between two words (${DEFAULTS['chunk-ms']})
   --seed N           all chance comes from it (${DEFAULTS.seed})
+  --service URL      the service whose level and breakers the page shows (${DEFAULTS.service}, or its PORT); "none" shows nothing
   --guidance DIR     the Markdown pages it answers from (the bundled ones, or GUIDANCE_DIR)
 
 Faults:
@@ -59,7 +70,13 @@ export function readFlags(args: readonly string[], env: Readonly<Record<string, 
 function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Values {
   const port = env['SIMULATOR_PORT']?.trim() ?? ''
   const guidance = env['GUIDANCE_DIR']?.trim() ?? ''
-  return { ...DEFAULTS, ...(port === '' ? {} : { port }), ...(guidance === '' ? {} : { guidance }) }
+  const servicePort = env['PORT']?.trim() ?? ''
+  return {
+    ...DEFAULTS,
+    ...(port === '' ? {} : { port }),
+    ...(guidance === '' ? {} : { guidance }),
+    ...(/^[1-9]\d{0,4}$/.test(servicePort) ? { service: `http://127.0.0.1:${servicePort}` } : {}),
+  }
 }
 
 function check(values: Values): FlagsResult {
@@ -70,6 +87,13 @@ function check(values: Values): FlagsResult {
     if (!(value <= max)) problems.push(`--${name} must be a whole number from 0 to ${max}`)
     return value
   }
+  /** Without a slash at the end; `undefined` for none. */
+  const address = (name: string): string | undefined => {
+    const given = String(values[name])
+    const url = /^https?:\/\//.test(given) ? URL.parse(given) : null
+    if (url === null && given !== 'none') problems.push(`--${name} must be an http or https address, or "none"`)
+    return url?.href.replace(/\/$/, '')
+  }
   const plan = parsePlanText(String(values['faults']))
   if (!plan.ok) problems.push(...plan.problems.map(({ path: place, problem }) => `--faults: ${place === '' ? 'it' : place} ${problem}`))
   const flags = {
@@ -78,6 +102,7 @@ function check(values: Values): FlagsResult {
     seed: number('seed', 2 ** 32 - 1),
     pace: { firstMs: number('first-ms', 3_600_000), chunkMs: number('chunk-ms', 3_600_000) },
     guidanceFolder: path.resolve(String(values['guidance'] ?? BUNDLED_GUIDANCE)),
+    serviceUrl: address('service'),
   }
   if (flags.host === '') problems.push('--host must not be empty')
   return problems.length > 0 || !plan.ok ? { type: 'wrong', problems } : { type: 'run', flags: { ...flags, plan: plan.plan } }

@@ -6,7 +6,9 @@
 import { randomBytes } from 'node:crypto'
 import { GuidanceError, loadGuidance } from '../guidance/guidance.ts'
 import type { Clock } from '../resilience/clock.ts'
+import type { ServiceWatch } from './control.ts'
 import { readFlags, USAGE, type Flags } from './flags.ts'
+import { createServiceReader } from './service-view.ts'
 import { SimulatorStartError, startSimulator, type Simulator } from './simulator.ts'
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
@@ -38,10 +40,18 @@ function fail(text: string): never {
   process.exit(1)
 }
 
-async function start({ guidanceFolder, ...flags }: Flags): Promise<Simulator> {
+/** What the service says that asks this agent. */
+const watchOf = (url: string): ServiceWatch => ({
+  url,
+  read: createServiceReader(url, async (address, signal) => (await fetch(address, { signal })).text(), clock),
+  now: () => clock.now(),
+})
+
+async function start({ guidanceFolder, serviceUrl, ...flags }: Flags): Promise<Simulator> {
   try {
     const guidance = await loadGuidance(guidanceFolder)
-    return await startSimulator({ ...flags, guidance, clock, randomBytes: (count) => new Uint8Array(randomBytes(count)) })
+    const service = serviceUrl === undefined ? undefined : watchOf(serviceUrl)
+    return await startSimulator({ ...flags, guidance, clock, service, randomBytes: (count) => new Uint8Array(randomBytes(count)) })
   } catch (error) {
     if (error instanceof SimulatorStartError || error instanceof GuidanceError) return fail(error.message)
     throw error

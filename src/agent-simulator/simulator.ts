@@ -2,7 +2,7 @@
  * The agent simulator: an HTTP server that takes agent connections, is told how to fail, and says what reached it.
  *
  * It stands in for a team's agent in development and tests. It listens where it is told, answers from the guidance, and knows
- * nothing of the service that asks.
+ * nothing of the service that asks, but for what that says of itself to whoever watches.
  */
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -14,7 +14,7 @@ import { SIMULATOR_CLOSE_MAX_MS, SIMULATOR_CONNECTIONS_MAX, SIMULATOR_MESSAGE_BY
 import type { Guidance } from '../guidance/guidance.ts'
 import type { Clock } from '../resilience/clock.ts'
 import { AgentLink, type AgentWorld } from './agent-link.ts'
-import { handleControl, type Control } from './control.ts'
+import { handleControl, type Control, type ServiceWatch } from './control.ts'
 import type { Plan } from './fault.ts'
 import { createHttpAgent } from './http-agent.ts'
 import { decide, doorOf, startFaults, type Decision, type Occasion, type Pace } from './faults.ts'
@@ -31,6 +31,8 @@ export interface SimulatorOptions {
   readonly guidance: Guidance
   readonly clock: Clock
   readonly randomBytes: RandomBytes
+  /** What the service says that asks this agent, for whoever watches. */
+  readonly service?: ServiceWatch | undefined
 }
 
 export interface Simulator extends AsyncDisposable {
@@ -75,7 +77,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const readStats = () => stats.read(sockets.clients.size + agent.openConnections)
   const http = createServer((request, response) => {
     if (agent.handle(request, response)) return
-    handleControl({ ...control, readStats, resetStats: () => stats.reset() }, request, response)
+    handleControl({ ...control, readStats, resetStats: () => stats.reset(), service: options.service }, request, response)
   })
   http.on('upgrade', (request, socket: Duplex, head) => {
     socket.on('error', ignoreLoss)

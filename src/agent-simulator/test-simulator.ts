@@ -1,6 +1,7 @@
 /** A simulator in this process for tests: any free port, the bundled guidance, and a clock that waits for nobody. */
 import path from 'node:path'
 import { loadGuidance } from '../guidance/guidance.ts'
+import type { ServiceWatch } from './control.ts'
 import { parsePlanText } from './fault.ts'
 import { NapClock } from './nap-clock.ts'
 import { startSimulator, type Simulator } from './simulator.ts'
@@ -20,11 +21,11 @@ export interface TestSimulator extends AsyncDisposable {
 
 const randomBytes = (count: number): Uint8Array => crypto.getRandomValues(new Uint8Array(count))
 
-export async function startTestSimulator(text = 'normal'): Promise<TestSimulator> {
+export async function startTestSimulator(text = 'normal', service?: ServiceWatch): Promise<TestSimulator> {
   const clock = new NapClock()
   const plan = planOf(text)
   const pace = { firstMs: 400, chunkMs: 40 }
-  const simulator = await startSimulator({ host: '127.0.0.1', port: 0, plan, seed: 1, pace, guidance, clock, randomBytes })
+  const simulator = await startSimulator({ host: '127.0.0.1', port: 0, plan, seed: 1, pace, guidance, clock, randomBytes, service })
   const request: TestSimulator['request'] = (method, where, body, headers = {}) =>
     fetch(new URL(where, simulator.controlUrl), { method, redirect: 'manual', headers, ...(body === undefined ? {} : { body }) })
   return {

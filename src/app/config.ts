@@ -200,7 +200,7 @@ function readAgent(
     url: agentUrl ?? SIMULATOR_ADDRESS[protocol](simulator),
     protocol,
     model: read('AGENT_MODEL', text(200), isSimulator && protocol === 'openai' ? 'simulator' : undefined),
-    apiKey: read('AGENT_API_KEY', text(4_096), undefined),
+    apiKey: read('AGENT_API_KEY', agentKey, undefined),
     concurrency: read('AGENT_CONCURRENCY', wholeNumber(1, 1_000), 32),
     firstTokenTimeoutMs: read('AGENT_FIRST_TOKEN_TIMEOUT_MS', wholeNumber(100, 600_000), 10_000),
     idleTimeoutMs: read('AGENT_IDLE_TIMEOUT_MS', wholeNumber(100, 600_000), 15_000),
@@ -209,6 +209,12 @@ function readAgent(
     retry: protocol === 'messages' ? retries.websocket : retries.api,
   })
 }
+
+/** What a header can carry to any agent. */
+const agentKey: Parser<string> = (given) =>
+  given.length <= 4_096 && /^[!-~]+$/.test(given)
+    ? { value: given }
+    : { problem: 'must be at most 4096 letters, digits and signs of ASCII, without a space: it is sent in a header' }
 
 const secret: Parser<string> = (given) =>
   given.length >= SECRET_CHARS_MIN

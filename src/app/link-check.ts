@@ -7,12 +7,10 @@ import { WebSocket } from 'ws'
 import { LINK_PATH } from '../gateway/routes.ts'
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
 
-/** The start page greets a new visitor with a cookie, and comes up whatever the store does. */
-const COOKIE_PATH = '/'
 const NORMAL = 1000
 
 export interface LinkPlace {
-  /** Where the server listens. */
+  /** Where the service is, without a slash at the end. */
   readonly url: string
   /** What browsers send as `Origin`. */
   readonly origin: string
@@ -20,7 +18,8 @@ export interface LinkPlace {
 
 /** @throws when the handshake is refused or no ping is answered before the signal aborts. */
 export async function checkLink({ url, origin }: LinkPlace, signal: AbortSignal): Promise<void> {
-  const response = await fetch(url + COOKIE_PATH, { signal })
+  // The start page greets a new visitor with a cookie, and comes up whatever the store does.
+  const response = await fetch(url, { signal })
   await response.body?.cancel()
   const cookie = response.headers
     .getSetCookie()

@@ -274,6 +274,7 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
       randomBytes: ports.randomBytes,
       events,
       settings,
+      isWholeServer: true,
       pages,
     },
   })

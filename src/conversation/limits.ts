@@ -200,6 +200,8 @@ export const SIMULATOR_CONNECTIONS_MAX = 2_000
 export const SIMULATOR_TURNS_MAX = 10_000
 export const SIMULATOR_SCRIPT_STEPS_MAX = 100
 export const SIMULATOR_BODY_BYTES_MAX = 64 * 1024
+/** … what it reads of the service at one address, in UTF-16 units … */
+export const SERVICE_BODY_CHARS_MAX = 2_000_000
 /** … messages that are not of the form before a connection is closed; and how long closing may take. */
 export const SIMULATOR_STRIKES_MAX = 3
 export const SIMULATOR_CLOSE_MAX_MS = 1_000

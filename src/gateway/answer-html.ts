@@ -91,8 +91,11 @@ export interface HtmlStyle {
 
 /** Links go where they say, and name the host unless it is trusted. */
 const directLinks =
-  (trusted: readonly string[]): HtmlStyle['link'] =>
-  ({ href, host }) => ({ href, note: host === undefined || isTrustedHost(host, trusted) ? undefined : host })
+  (trusted: readonly string[], root = ''): HtmlStyle['link'] =>
+  ({ href, host }) => {
+    if (host === undefined) return { href: `${root}${href}`, note: undefined }
+    return { href, note: isTrustedHost(host, trusted) ? undefined : host }
+  }
 
 /** The chat page's own headings end at h3, so an answer's begin at h4. */
 const ANSWER_HEADINGS: Headings = {
@@ -118,7 +121,8 @@ const PAGE_HEADINGS: Headings = {
 const GOV_UK: readonly string[] = ['gov.uk']
 
 export const ANSWER_STYLE: HtmlStyle = { headings: ANSWER_HEADINGS, link: directLinks(GOV_UK) }
-export const PAGE_STYLE: HtmlStyle = { headings: PAGE_HEADINGS, link: directLinks(GOV_UK) }
+/** For the team's own text; `root` stands before the addresses of this service's pages. */
+export const pageStyle = (root: string): HtmlStyle => ({ headings: PAGE_HEADINGS, link: directLinks(GOV_UK, root) })
 
 /** For a file that lies elsewhere: pages of this service by their whole address, and every address to be read. */
 export const printedStyle = (origin: string): HtmlStyle => ({

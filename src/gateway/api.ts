@@ -10,6 +10,7 @@ import { QUEUED_NOTICE } from './error-words.ts'
 import { MessageNotFoundError, RequestError, ValidationError } from './errors.ts'
 import { followEvents } from './event-stream-route.ts'
 import type { GatewayContext } from './gateway-context.ts'
+import { AS_IT_COMES } from './held-response.ts'
 import { checked, jsonBody, RAW_PAYLOAD } from './json-body.ts'
 import { listMessages } from './message-list.ts'
 import { messageView, type MessageView } from './message-view.ts'
@@ -81,7 +82,7 @@ const NO_STORE = { otherwise: 'no-store' } as const
 function addRoute(server: Server, path: string, handlers: Handlers): void {
   for (const [method, handler] of handlers) {
     // hapi takes no payload settings where there is no payload.
-    const options = method === 'GET' ? { cache: NO_STORE } : { payload: RAW_PAYLOAD, cache: NO_STORE }
+    const options = method === 'GET' ? { cache: NO_STORE, compression: AS_IT_COMES } : { payload: RAW_PAYLOAD, cache: NO_STORE }
     server.route({ method, path, options, handler: async (request, h) => handler(request, h) })
   }
   const allow = handlers.flatMap(([method]) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
@@ -109,7 +110,7 @@ const createSession =
     return h
       .response({ sessionId: session.id, status: 'created', createdAt: iso(session.createdAt), expiresAt: iso(session.expiresAt) })
       .code(201)
-      .header('location', `${ROOT}/sessions/${session.id}`)
+      .header('location', context.paths.at(`${ROOT}/sessions/${session.id}`))
   }
 
 const sessionView = (session: Session): object => ({

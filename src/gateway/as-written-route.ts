@@ -3,27 +3,22 @@
  * ends with the answer, when the reader leaves, when the server drains, and before a proxy would cut it.
  */
 import { Readable } from 'node:stream'
-import { constants } from 'node:zlib'
 import { notFound } from '@hapi/boom'
 import type { Request, ResponseObject, ResponseToolkit, Server } from '@hapi/hapi'
 import { findQuestion } from '../conversation/conversation.ts'
 import { isMessageId, type MessageId, type SessionId } from '../conversation/ids.ts'
 import { EVENT_STREAM_BYTES_BUFFERED } from '../conversation/limits.ts'
 import { AsWrittenAnswer, type End, type Piece } from './as-written.ts'
-import { answerPath, writtenPath } from './chat-page.ts'
 import { followConversation } from './follow-conversation.ts'
-import { takePlace, untilOver } from './held-response.ts'
+import { AS_IT_COMES, takePlace, untilOver } from './held-response.ts'
 import { htmlReply, itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { ENGLISH } from './words.ts'
-
-/** A compressor hands on each piece as it comes instead of gathering them. */
-const COMPRESSION = { gzip: { flush: constants.Z_SYNC_FLUSH }, deflate: { flush: constants.Z_SYNC_FLUSH } }
 
 export function registerAsWritten(server: Server, shell: PageShell): void {
   server.route({
     method: 'GET',
     path: '/conversations/{id}/answers/{messageId}',
-    options: { compression: COMPRESSION },
+    options: { compression: AS_IT_COMES },
     handler: (request, h) => showAsWritten(shell, request, h),
   })
 }
@@ -37,7 +32,7 @@ async function showAsWritten(shell: PageShell, request: Request, h: ResponseTool
   if (request.method === 'head') return htmlReply(h, page)
   const place = takePlace(context, request, session.id)
   // Nobody has to be told: the page that looks by hand shows the same.
-  if (!place.ok) return h.redirect(answerPath(session.id, messageId)).code(303)
+  if (!place.ok) return h.redirect(context.paths.answer(session.id, messageId)).code(303)
   const signal = untilOver(context, request, place.release)
   const pieces = pagePieces(shell, page, { session: session.id, messageId, signal })
   const stream = Readable.from(pieces, { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
@@ -84,11 +79,12 @@ async function* answerPieces(shell: PageShell, followed: Followed): AsyncGenerat
   yield `${write(answer.leave())}${ending(shell, followed, how)}`
 }
 
-function ending({ views }: PageShell, { session, messageId }: Followed, end: End): string {
+function ending({ context, views }: PageShell, { session, messageId }: Followed, end: End): string {
+  const { paths } = context
   return views.render('as-written-end', {
     words: ENGLISH,
     line: ENGLISH.asWritten[end],
-    moreHref: end === 'unfinished' || end === 'failed' ? writtenPath(session, messageId) : undefined,
-    backHref: end === 'gone' ? '/conversations' : answerPath(session, messageId),
+    moreHref: end === 'unfinished' || end === 'failed' ? paths.written(session, messageId) : undefined,
+    backHref: end === 'gone' ? paths.at('/conversations') : paths.answer(session, messageId),
   })
 }

@@ -9,6 +9,7 @@ import { fill, type PageData } from '../page/page-data.ts'
 import { asAnswer, type AnswerBlocks } from './answer-blocks.ts'
 import { linksIn } from './answer-links.ts'
 import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
+import type { Paths } from './paths.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
 import { ENGLISH } from './words.ts'
@@ -31,15 +32,6 @@ export interface ChatPageOptions {
   readonly before?: number
 }
 
-export const conversationPath = (session: string): string => `/conversations/${session}`
-
-/** Where a question's answer is waited for and shown. */
-export const answerPath = (session: string, messageId: MessageId): string =>
-  `${conversationPath(session)}?wait=${messageId}#${questionKey(messageId)}`
-
-/** Where the answer is shown as it is written. */
-export const writtenPath = (session: string, messageId: MessageId): string => `${conversationPath(session)}/answers/${messageId}`
-
 const REFRESH_SECONDS = 10
 
 /** The ways to the answer of a question that waits. */
@@ -60,6 +52,7 @@ export interface ChatPages {
 
 export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPages {
   const { context } = shell
+  const { paths } = context
   const mintId = (): MessageId => mintMessageId(context.clock.now(), context.randomBytes)
 
   return {
@@ -75,7 +68,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
       const views = viewItems(items, { words, now, hasLinks }).slice(window.start, window.end)
       const running = items.find((item) => item.kind === 'question' && isOpen(item))
       const waiting = items.findLast((item) => item.kind === 'question' && isOpen(item))
-      const base = conversationPath(session.id)
+      const base = paths.conversation(session.id)
       const first = items[window.start]
       return renderPage(shell, request, 'chat', {
         title: service.topic === undefined ? ENGLISH.chat.heading : fill(ENGLISH.chat.headingAbout, { topic: service.topic }),
@@ -86,7 +79,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         earlierHref: window.start > 0 && first !== undefined ? `${base}?before=${first.seq}` : undefined,
         latestHref: window.end < items.length ? base : undefined,
         running: running?.kind === 'question' ? running : undefined,
-        check: waiting?.kind === 'question' ? checkOf(session.id, waiting) : undefined,
+        check: waiting?.kind === 'question' ? checkOf(paths, session.id, waiting) : undefined,
         refreshSeconds: options.refreshes === true && waiting !== undefined ? REFRESH_SECONDS : undefined,
         connection: context.doAnswersWait() ? ENGLISH.live.limited : undefined,
         error: options.problem,
@@ -101,10 +94,10 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         blank: BLANK,
         pageData: dataBlock({
           session: session.id,
-          linkPath: LINK_PATH,
+          linkPath: paths.at(LINK_PATH),
           itemWords: words,
           liveWords: ENGLISH.live,
-          startHref: '/conversations',
+          startHref: paths.at('/conversations'),
           personalInformation: context.settings.personalInformation,
         }),
       })
@@ -113,10 +106,10 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
 }
 
 /** How to look for the answer to a question that has none yet. */
-const checkOf = (session: string, { messageId, status }: QuestionItem) => ({
-  href: answerPath(session, messageId),
-  asWrittenHref: writtenPath(session, messageId),
-  refreshHref: `${conversationPath(session)}?refresh=on#${questionKey(messageId)}`,
+const checkOf = (paths: Paths, session: string, { messageId, status }: QuestionItem) => ({
+  href: paths.answer(session, messageId),
+  asWrittenHref: paths.written(session, messageId),
+  refreshHref: `${paths.conversation(session)}?refresh=on#${questionKey(messageId)}`,
   text: status === 'queued' ? ENGLISH.chat.waitingForAssistant : ENGLISH.chat.working,
 })
 

@@ -5,7 +5,7 @@ import { isOpen, findQuestion } from '../conversation/conversation.ts'
 import { PAGE_WAIT_MAX_MS, REQUEST_BYTES_MAX } from '../conversation/limits.ts'
 import { formatTime } from '../page/item-view.ts'
 import { fill } from '../page/page-data.ts'
-import { answerPath, conversationPath, createChatPages, keptUntilLine, type ChatPages } from './chat-page.ts'
+import { createChatPages, keptUntilLine, type ChatPages } from './chat-page.ts'
 import { QuestionsClosedError, TooManySessionsError } from './errors.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
@@ -45,7 +45,7 @@ const seeOther = (h: ResponseToolkit, path: string): ReturnType<Handler> => Prom
 
 async function latest(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const [newest] = await context.sessions.list(context.visitorOf(request))
-  return seeOther(h, newest === undefined ? '/' : conversationPath(newest.id))
+  return seeOther(h, newest === undefined ? context.paths.home : context.paths.conversation(newest.id))
 }
 
 async function list(shell: PageShell, request: Request, h: ResponseToolkit, notice?: string): ReturnType<Handler> {
@@ -56,7 +56,7 @@ async function list(shell: PageShell, request: Request, h: ResponseToolkit, noti
     const time = formatTime(session.createdAt, now, ENGLISH.item)
     const { questions } = session
     return {
-      href: conversationPath(session.id),
+      href: context.paths.conversation(session.id),
       started: fill(ENGLISH.list.started, { time }),
       about: fill(ENGLISH.list.openAbout, { time }),
       questions: questions === 1 ? ENGLISH.list.oneQuestion : fill(ENGLISH.list.manyQuestions, { count: questions }),
@@ -85,7 +85,7 @@ async function start(shell: PageShell, pages: ChatPages, request: Request, h: Re
   try {
     const address = context.addressOf(request)
     if (formField(request, FORM_FIELDS.question) === undefined) {
-      return await seeOther(h, conversationPath((await context.sessions.create(visitor, address)).id))
+      return await seeOther(h, context.paths.conversation((await context.sessions.create(visitor, address)).id))
     }
     const question = postedQuestion(context, request)
     const session = await context.sessions.create(visitor, address, question.messageId)
@@ -136,7 +136,7 @@ async function askAgain(context: GatewayContext, pages: ChatPages, request: Requ
   const own = await context.sessions.read(context.visitorOf(request), idOf(request))
   const question = isMessageId(again) ? findQuestion(own.conversation, again) : undefined
   // A form that no page of ours made: nothing to ask, and the page shows how things stand.
-  if (question === undefined) return seeOther(h, conversationPath(own.session.id))
+  if (question === undefined) return seeOther(h, context.paths.conversation(own.session.id))
   const typed = formField(request, FORM_FIELDS.question) ?? ''
   const asked = { session: own.session.id, messageId: postedMessageId(context, request), inReplyTo: question.messageId }
   // What is in the conversation has been sent before, so there is nothing to warn of.
@@ -148,20 +148,20 @@ async function stop(context: GatewayContext, request: Request, h: ResponseToolki
   const visitor = context.visitorOf(request)
   const own = await context.sessions.find(visitor, idOf(request))
   // Without a question there is nothing to stop: the page was made when none was open.
-  if (!isMessageId(messageId)) return seeOther(h, conversationPath(own.id))
+  if (!isMessageId(messageId)) return seeOther(h, context.paths.conversation(own.id))
   await context.sessions.stop(visitor, own.id, messageId)
-  return seeOther(h, answerPath(own.id, messageId))
+  return seeOther(h, context.paths.answer(own.id, messageId))
 }
 
 async function keepOpen(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   await context.sessions.keep(context.visitorOf(request), idOf(request))
-  return seeOther(h, conversationPath(idOf(request)))
+  return seeOther(h, context.paths.conversation(idOf(request)))
 }
 
 async function confirmDelete(shell: PageShell, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   const { context } = shell
   const session = await context.sessions.find(context.visitorOf(request), idOf(request))
-  const base = conversationPath(session.id)
+  const base = context.paths.conversation(session.id)
   const back = { text: ENGLISH.chrome.back, href: base }
   const keptUntil = keptUntilLine(shell, session)
   return htmlReply(h, renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back, keptUntil }))
@@ -169,7 +169,7 @@ async function confirmDelete(shell: PageShell, request: Request, h: ResponseTool
 
 async function remove(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {
   await context.sessions.delete(context.visitorOf(request), idOf(request))
-  return seeOther(h, `/conversations?deleted=${context.clock.now()}`)
+  return seeOther(h, context.paths.at(`/conversations?deleted=${context.clock.now()}`))
 }
 
 function queryText(request: Request, name: string): string | undefined {

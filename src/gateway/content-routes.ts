@@ -4,7 +4,8 @@ import type { Server } from '@hapi/hapi'
 import type { Audience } from '../guidance/guidance.ts'
 import { fill } from '../page/page-data.ts'
 import { htmlReply, renderPage, type PageShell, type TextPage } from './page-shell.ts'
-import { PAGE_STYLE } from './answer-html.ts'
+import type { Paths } from './paths.ts'
+import { pageStyle } from './answer-html.ts'
 import { renderBlocks } from './render-answer.ts'
 import { STATEMENTS } from './statements.ts'
 import { ENGLISH } from './words.ts'
@@ -33,7 +34,9 @@ export function registerContentRoutes(server: Server, shell: PageShell): void {
     handler(request, h) {
       const groups = AUDIENCES.map((audience) => ({
         heading: ENGLISH.help.audiences[audience],
-        pages: helpPages.filter((page) => page.audience === audience).map((page) => ({ ...page, href: `/help/${page.slug}` })),
+        pages: helpPages
+          .filter((page) => page.audience === audience)
+          .map((page) => ({ ...page, href: context.paths.at(`/help/${page.slug}`) })),
       })).filter(({ pages }) => pages.length > 0)
       return htmlReply(h, renderPage(shell, request, 'help', { title: ENGLISH.help.heading, section: 'help', groups }))
     },
@@ -44,8 +47,8 @@ export function registerContentRoutes(server: Server, shell: PageShell): void {
     handler(request, h) {
       const page = helpPages.find(({ slug }) => slug === request.params['page'])
       if (page === undefined) throw notFound()
-      const back = { text: ENGLISH.help.heading, href: '/help' }
-      return htmlReply(h, renderPage(shell, request, 'text', { ...textModel(page), section: 'help', back }))
+      const back = { text: ENGLISH.help.heading, href: context.paths.at('/help') }
+      return htmlReply(h, renderPage(shell, request, 'text', { ...textModel(context.paths, page), section: 'help', back }))
     },
   })
   for (const statement of STATEMENTS) {
@@ -54,7 +57,7 @@ export function registerContentRoutes(server: Server, shell: PageShell): void {
       path: `/${statement.slug}`,
       handler(request, h) {
         const text = fill(statement.text, { time, service: markdownText(context.service().name) })
-        return htmlReply(h, renderPage(shell, request, 'text', textModel({ ...statement, text })))
+        return htmlReply(h, renderPage(shell, request, 'text', textModel(context.paths, { ...statement, text })))
       },
     })
   }
@@ -78,4 +81,7 @@ const hours = (ms: number): string => {
 /** Text that is to stand in Markdown as it is. */
 const markdownText = (text: string): string => text.replace(/[\\`*_[\](){}#+.!|<>&~-]/g, String.raw`\$&`)
 
-const textModel = ({ title, text }: TextPage) => ({ title, blocks: renderBlocks(text, true, [], PAGE_STYLE).map(({ html }) => html) })
+const textModel = ({ root }: Paths, { title, text }: TextPage) => ({
+  title,
+  blocks: renderBlocks(text, true, [], pageStyle(root)).map(({ html }) => html),
+})

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import { notFound } from '@hapi/boom'
 import type { Request, ResponseObject, ResponseToolkit, Server } from '@hapi/hapi'
-import { conversationPath, keptUntilLine } from './chat-page.ts'
+import { keptUntilLine } from './chat-page.ts'
 import { htmlReply, itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import { TRANSCRIPT_FORMATS, transcriptPieces, type Transcript, type TranscriptFormat } from './transcript.ts'
 import { ENGLISH } from './words.ts'
@@ -21,7 +21,7 @@ export function registerDownloadRoutes(server: Server, shell: PageShell): void {
 async function offer(shell: PageShell, request: Request, h: ResponseToolkit): Promise<ResponseObject> {
   const { context } = shell
   const session = await context.sessions.find(context.visitorOf(request), String(request.params['id']))
-  const base = conversationPath(session.id)
+  const base = context.paths.conversation(session.id)
   const back = { text: ENGLISH.chrome.back, href: base }
   const keptUntil = keptUntilLine(shell, session)
   const page = { title: ENGLISH.download.heading, robots: 'none', base, back, keptUntil, formats: TRANSCRIPT_FORMATS }
@@ -40,7 +40,7 @@ async function download(shell: PageShell, request: Request, h: ResponseToolkit):
     items: conversation.items,
     downloadedAt: context.clock.now(),
     words: itemWordsOf(service),
-    origin: context.settings.publicOrigin ?? request.url.origin,
+    origin: `${context.settings.publicOrigin ?? request.url.origin}${context.paths.root}`,
   }
   const { type, ending } = FILES[format]
   return h

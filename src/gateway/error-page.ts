@@ -6,7 +6,7 @@ import { fill } from '../page/page-data.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { ErrorPage, RenderErrorPage } from './gateway-context.ts'
-import { conversationPath } from './chat-page.ts'
+import type { Paths } from './paths.ts'
 import { closedLines, renderPage, type PageShell } from './page-shell.ts'
 import { ENGLISH } from './words.ts'
 
@@ -31,7 +31,7 @@ export const createErrorPage =
       kept: hasKept ? { ...(view.resend ?? sameForm(request)), text: page.keptText, messageId: keptMessageId(request) } : undefined,
       // A wrong address is nothing to report.
       reference: isNoPage(page) ? undefined : fill(words.reference, { reference: page.reference }),
-      links: links(request),
+      links: links(shell.context.paths, request),
     })
   }
 
@@ -42,7 +42,7 @@ function viewOf(shell: PageShell, request: Request, page: ErrorPage): ErrorView 
       return {
         title: words.closedTitle,
         lines: [words.closed, ...(isKept ? [words.closedKept] : [])],
-        resend: { action: '/conversations', button: words.closedSend },
+        resend: { action: shell.context.paths.at('/conversations'), button: words.closedSend },
       }
     case 'FORM_EXPIRED':
       return { title: words.oldPageTitle, lines: [isKept ? ENGLISH.chat.sendAgainOldPage : words.oldPage], resend: undefined }
@@ -80,11 +80,11 @@ function keptMessageId(request: Request): string | undefined {
 }
 
 /** Back to the conversation the request was about, when it named one, and to the start. */
-function links(request: Request): readonly { readonly href: string; readonly text: string }[] {
+function links(paths: Paths, request: Request): readonly { readonly href: string; readonly text: string }[] {
   const id: unknown = (request.params as Record<string, unknown> | null)?.['id']
   const isAbout = typeof id === 'string' && isSessionId(id) && codeOf(request) !== 'SESSION_NOT_FOUND'
-  const back = isAbout ? [{ href: conversationPath(id), text: words.backToConversation }] : []
-  return [...back, { href: '/', text: words.startPage }]
+  const back = isAbout ? [{ href: paths.conversation(id), text: words.backToConversation }] : []
+  return [...back, { href: paths.home, text: words.startPage }]
 }
 
 /** Empty for what is not ours. */

@@ -10,6 +10,7 @@ import { createTestGateway, type TestGateway } from '../testing/test-gateway.ts'
 import { createPages } from '../testing/test-pages.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { registerRequestTraces } from './request-trace.ts'
+import { scopeOf } from './scope.ts'
 
 const REFERENCE = /^[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}$/
 const SECRET_WORDS = 'SELECT secret FROM /srv/app.ts'
@@ -98,7 +99,7 @@ describe('the page about a failure', () => {
     const server = createServer()
     const events = createRecordedEvents()
     const renderErrorPage = () => thrower(new Error(SECRET_WORDS))
-    const traceOf = registerRequestTraces(server, { clock: createSimulatedClock(), randomBytes, events })
+    const traceOf = registerRequestTraces(server, scopeOf(server, true), { clock: createSimulatedClock(), randomBytes, events })
     registerErrorReplies(server, { events, traceOf, renderErrorPage, isAnswered: () => true })
     const { statusCode, payload } = await server.inject('/nothing')
     expect([statusCode, payload.startsWith('<!DOCTYPE html><html lang="en">')]).toEqual([404, true])

@@ -7,12 +7,13 @@
  * is bound to the signed visitor cookie.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { Request, Server } from '@hapi/hapi'
+import type { Request } from '@hapi/hapi'
 import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
 import { ForgeryError } from './errors.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { GatewaySettings } from './gateway-context.ts'
-import { CSP_REPORTS_PATH, isApiRequest, isUnknownRoute } from './routes.ts'
+import { isApiRequest, isCspReport, isUnknownRoute } from './routes.ts'
+import type { Scope } from './scope.ts'
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['get', 'head', 'options'])
 const TOKEN_NONCE_BYTES = 12
@@ -57,13 +58,13 @@ export function isOurOrigin(origin: unknown, host: unknown, settings: Pick<Gatew
 
 /** Runs after the payload was read, so that a refused form can give the person their text back. */
 export function registerForgeryChecks(
-  server: Server,
+  scope: Scope,
   settings: GatewaySettings,
   isGoodToken: (request: Request, token: unknown) => boolean,
 ): void {
-  server.ext('onPreHandler', (request, h) => {
+  scope.onPreHandler((request, h) => {
     // A browser's report carries neither cookie nor token, and changes nothing but a count.
-    if (SAFE_METHODS.has(request.method) || isUnknownRoute(request) || request.path === CSP_REPORTS_PATH) return h.continue
+    if (SAFE_METHODS.has(request.method) || isUnknownRoute(request) || isCspReport(request)) return h.continue
     if (!isFromOurPages(request.headers, settings)) throw new ForgeryError('origin')
     if (!isApiRequest(request) && !isGoodToken(request, formField(request, FORM_FIELDS.csrf))) throw new ForgeryError('token')
     return h.continue

@@ -14,6 +14,7 @@ import type { Admission } from './admission.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import type { Assets } from './assets.ts'
 import type { HelpPage } from './page-shell.ts'
+import type { Paths } from './paths.ts'
 import type { VisitorSessions } from './visitor-sessions.ts'
 
 /** What the whole service can do now: the one word that page, API and probes show. */
@@ -56,6 +57,11 @@ export interface GatewayOptions {
   readonly randomBytes: RandomBytes
   readonly events: Events
   readonly settings: GatewaySettings
+  /**
+   * The server has nothing but the service: its unknown addresses, malformed requests and other upgrades are answered here, too, and every
+   * answer carries the security headers. Otherwise the gateway keeps to its own routes.
+   */
+  readonly isWholeServer: boolean
   /** What the pages need; without it only the API and the live link are served. */
   readonly pages?: PagesOptions
 }
@@ -83,6 +89,7 @@ export type RenderErrorPage = (request: Request, page: ErrorPage) => string | Pr
 
 export interface GatewayContext extends GatewayOptions {
   readonly admission: Admission
+  readonly paths: Paths
   readonly sessions: VisitorSessions
   /** Who is asking. A request without a good cookie is a new visitor, and its answer sets the cookie. */
   visitorOf(request: Request): VisitorId

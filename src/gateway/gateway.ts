@@ -15,8 +15,10 @@ import { guardedStyle } from './leaving.ts'
 import { answerParserErrors, refuseEncodedBodies, refuseMissingHost } from './listener.ts'
 import { registerLiveLink, type LinkGauges, type OpenLink } from './live-link.ts'
 import { registerPages } from './pages.ts'
+import { createPaths } from './paths.ts'
 import { addressOf } from './request-address.ts'
 import { registerRequestTraces } from './request-trace.ts'
+import { GATEWAY, scopeOf } from './scope.ts'
 import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
@@ -33,29 +35,37 @@ const SECRET_CHARS_MIN = 32
 const renderMinimalErrorPage: RenderErrorPage = (_request, page) => minimalErrorPage(page)
 
 export const gateway: Plugin<GatewayOptions> = {
-  name: 'gateway',
+  name: GATEWAY,
   register(server, options) {
     const { settings, randomBytes, events } = options
     if (settings.secret.length < SECRET_CHARS_MIN) throw new RangeError(`the secret must have ${SECRET_CHARS_MIN} characters or more`)
     let renderErrorPage = renderMinimalErrorPage
 
-    const nonceOf = registerSecurityHeaders(server, settings, randomBytes)
-    answerParserErrors(server, securityHeaders(settings), events)
-    const traceOf = registerRequestTraces(server, options)
-    refuseMissingHost(server)
-    refuseEncodedBodies(server)
+    const paths = createPaths(server.realm.modifiers.route.prefix ?? '')
+    const scope = scopeOf(server, options.isWholeServer)
+    const nonceOf = registerSecurityHeaders(scope, { ...settings, paths }, randomBytes)
+    if (scope.isWholeServer) answerParserErrors(server, securityHeaders({ ...settings, paths }), events)
+    const traceOf = registerRequestTraces(server, scope, options)
+    refuseMissingHost(scope)
+    refuseEncodedBodies(scope)
     // Before the cookies, so that a failure's answer carries them too.
-    registerErrorReplies(server, { events, traceOf, renderErrorPage: () => renderErrorPage, isAnswered: () => true })
+    registerErrorReplies(server, {
+      events,
+      traceOf,
+      renderErrorPage: () => renderErrorPage,
+      isAnswered: (request) => scope.isOurs(request),
+    })
     const visitors = registerVisitors(server, settings, randomBytes)
     const tokens = createFormTokens(settings.secret, randomBytes)
-    registerForgeryChecks(server, settings, (request, token) => tokens.isGood(visitors.of(request), token))
+    registerForgeryChecks(scope, settings, (request, token) => tokens.isGood(visitors.of(request), token))
 
     const admission = createAdmission(options.clock)
     const context: GatewayContext = {
       ...options,
       admission,
+      paths,
       sessions: createVisitorSessions(options, admission),
-      blocks: createAnswerBlocks(guardedStyle(settings.secret, settings.trustedLinkHosts)),
+      blocks: createAnswerBlocks(guardedStyle(settings.secret, settings.trustedLinkHosts, paths)),
       visitorOf: (request) => visitors.of(request),
       csrfTokenOf: (request) => tokens.make(visitors.of(request)),
       traceOf,

@@ -2,11 +2,15 @@
  * A response that goes on for a while, as the event stream and the answer as it is written do: it counts as a live link, and it ends
  * before a proxy would cut it, when the server drains, and when the reader leaves.
  */
+import { constants } from 'node:zlib'
 import type { Request } from '@hapi/hapi'
 import type { SessionId } from '../conversation/ids.ts'
 import { EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS } from '../conversation/limits.ts'
 import type { Place } from './admission.ts'
 import type { GatewayContext } from './gateway-context.ts'
+
+/** For its route: a compressor hands on each piece as it comes instead of gathering them. */
+export const AS_IT_COMES = { gzip: { flush: constants.Z_SYNC_FLUSH }, deflate: { flush: constants.Z_SYNC_FLUSH } }
 
 /** A place among the links of the address, the process and the session. */
 export function takePlace(context: GatewayContext, request: Request, session: SessionId): Place {

@@ -9,6 +9,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { notFound } from '@hapi/boom'
 import type { Request, Server } from '@hapi/hapi'
 import { ANSWER_STYLE, isSafeLink, isTrustedHost, type HtmlStyle } from './answer-html.ts'
+import type { Paths } from './paths.ts'
 import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
 import { ENGLISH } from './words.ts'
 
@@ -19,12 +20,13 @@ const sign = (secret: string, href: string): Buffer =>
   createHmac('sha256', secret).update(`leaving\n${href}`).digest().subarray(0, SIGNATURE_BYTES)
 
 /** How an answer's links are written: to trusted hosts and to our own pages directly, to all others by way of the page here. */
-export const guardedStyle = (secret: string, trustedHosts: readonly string[]): HtmlStyle => ({
+export const guardedStyle = (secret: string, trustedHosts: readonly string[], paths: Paths): HtmlStyle => ({
   ...ANSWER_STYLE,
   link({ href, host }) {
-    if (host === undefined || isTrustedHost(host, trustedHosts)) return { href, note: undefined }
+    if (host === undefined) return { href: paths.at(href), note: undefined }
+    if (isTrustedHost(host, trustedHosts)) return { href, note: undefined }
     const query = new URLSearchParams({ to: href, check: sign(secret, href).toString('base64url') })
-    return { href: `${PATH}?${query.toString()}`, note: host }
+    return { href: paths.at(`${PATH}?${query.toString()}`), note: host }
   },
 })
 

@@ -4,8 +4,11 @@ import { CONNECTION_CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, REQUEST_TIMEOUT_MS } 
 import { createTestGateway, type TestGateway } from '../testing/test-gateway.ts'
 import { createListener } from './listener.ts'
 import { securityHeaders } from './security-headers.ts'
+import { createPaths } from './paths.ts'
 
-const HEADER_NAMES = Object.keys(securityHeaders({ isProduction: false, publicOrigin: undefined }))
+const paths = createPaths('')
+
+const HEADER_NAMES = Object.keys(securityHeaders({ isProduction: false, publicOrigin: undefined, paths }))
 
 /** Sends bytes over a socket of its own and gives everything that came back until the server closed it. */
 async function exchange(gateway: TestGateway, bytes: string | Buffer): Promise<string> {

@@ -7,6 +7,7 @@ import type { Server as HapiServer, ServerOptions } from '@hapi/hapi'
 import { CONNECTION_CHECK_INTERVAL_MS, HEADERS_TIMEOUT_MS, REQUEST_BYTES_MAX, REQUEST_TIMEOUT_MS } from '../conversation/limits.ts'
 import type { Events } from '../telemetry/events.ts'
 import { RequestError, ValidationError } from './errors.ts'
+import type { Scope } from './scope.ts'
 import type { HeaderList } from './security-headers.ts'
 
 /** hapi's own payload time-out is not enforced on a stalled body; Node's are. */
@@ -73,8 +74,8 @@ export function answerParserErrors(server: HapiServer, headers: HeaderList, even
 }
 
 /** HTTP/1.1 demands a host; Node would refuse its absence itself, without our headers. */
-export function refuseMissingHost(server: HapiServer): void {
-  server.ext('onRequest', ({ headers, raw }, h) => {
+export function refuseMissingHost(scope: Scope): void {
+  scope.onBegin(({ headers, raw }, h) => {
     if (headers['host'] !== undefined || raw.req.httpVersion === '1.0') return h.continue
     throw new ValidationError([{ where: 'header.host', problem: 'is required' }])
   })
@@ -84,8 +85,8 @@ export function refuseMissingHost(server: HapiServer): void {
  * Refuses bodies in an encoding before anybody begins to read them. Where a body is refused for another reason, hapi's decoder has nobody who
  * hears of its failure, and a failure that nobody hears of ends the process.
  */
-export function refuseEncodedBodies(server: HapiServer): void {
-  server.ext('onRequest', ({ headers, method }, h) => {
+export function refuseEncodedBodies(scope: Scope): void {
+  scope.onBegin(({ headers, method }, h) => {
     const encoding = headers['content-encoding']
     if (encoding === undefined || encoding === 'identity' || method === 'get' || method === 'head') return h.continue
     throw new RequestError(415, 'UNSUPPORTED_MEDIA_TYPE')

@@ -17,8 +17,11 @@ import { createListener, serverOptions } from './listener.ts'
 import { refusalOf, registerLiveLink, type OpenLink } from './live-link.ts'
 import { securityHeaders } from './security-headers.ts'
 import { registerVisitors } from './visitor.ts'
+import { createPaths } from './paths.ts'
 
-const HEADER_NAMES = Object.keys(securityHeaders(TEST_SETTINGS))
+const paths = createPaths('')
+
+const HEADER_NAMES = Object.keys(securityHeaders({ ...TEST_SETTINGS, paths }))
 
 interface Door extends AsyncDisposable {
   readonly server: Server
@@ -56,7 +59,7 @@ async function createDoor(settings: Partial<GatewaySettings> = {}): Promise<Door
   const drain = new AbortController()
   server.ext('onPreStop', () => drain.abort())
   const links: OpenLink[] = []
-  const context = { settings: all, events, admission: createAdmission(clock), draining: drain.signal, clock }
+  const context = { settings: all, events, admission: createAdmission(clock), draining: drain.signal, clock, isWholeServer: true, paths }
   registerLiveLink(server, context, visitors, (link) => {
     links.push(link)
     link.leaving.addEventListener('abort', () => link.socket.close(CLOSE_CODES.drain))
@@ -167,7 +170,7 @@ describe('an upgrade', () => {
       method: 'GET',
       headers: { origin, host: 'evil.example', 'sec-websocket-version': '13', 'sec-websocket-protocol': 'other, chat.v1' },
     })
-    const settings = { ...TEST_SETTINGS, publicOrigin: 'https://chat.example' }
+    const settings = { publicOrigin: 'https://chat.example', path: '/ws' }
     expect(refusalOf(facts('https://chat.example'), settings)).toBeUndefined()
     expect(refusalOf(facts('https://evil.example'), settings)).toMatchObject({ reason: 'origin' })
   })

@@ -76,8 +76,11 @@ const CROWDED: Refusal = { reason: 'capacity', status: '503 Service Unavailable'
 const GREEDY: Refusal = { reason: 'rate', status: '429 Too Many Requests', headers: { 'retry-after': '30' } }
 
 /** Why an upgrade is refused that no cookie could save, or `undefined`; pure. */
-export function refusalOf({ url, method, headers }: UpgradeFacts, settings: GatewaySettings): Refusal | undefined {
-  if (url?.split('?')[0] !== LINK_PATH) return { reason: 'path', status: '404 Not Found' }
+export function refusalOf(
+  { url, method, headers }: UpgradeFacts,
+  settings: Pick<GatewaySettings, 'publicOrigin'> & { readonly path: string },
+): Refusal | undefined {
+  if (url?.split('?')[0] !== settings.path) return { reason: 'path', status: '404 Not Found' }
   if (method !== 'GET' || !isOurOrigin(headers['origin'], headers['host'], settings)) return { reason: 'origin', status: '403 Forbidden' }
   if (headers['sec-websocket-version'] !== '13') {
     return { reason: 'version', status: '426 Upgrade Required', headers: { 'sec-websocket-version': '13', upgrade: 'websocket' } }
@@ -88,7 +91,7 @@ export function refusalOf({ url, method, headers }: UpgradeFacts, settings: Gate
 }
 
 /** What the door needs of the gateway. */
-export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'draining' | 'clock'>
+export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'draining' | 'clock' | 'isWholeServer' | 'paths'>
 
 /** What can be seen of the links at any moment. */
 export interface LinkGauges {
@@ -97,10 +100,10 @@ export interface LinkGauges {
 }
 
 export function registerLiveLink(server: Server, context: LinkContext, visitors: Visitors, openSession: OpenSession): LinkGauges {
-  const { settings, events, admission, draining } = context
+  const { settings, events, admission, draining, isWholeServer, paths } = context
   const sockets = new WebSocketServer(SOCKET_OPTIONS)
   const open = new Map<WebSocket, AbortController>()
-  const headers = securityHeaders(settings)
+  const headers = securityHeaders({ ...settings, paths })
 
   const refuse = (socket: Duplex, refusal: Refusal): void => {
     events.linkRefused({ transport: 'websocket', reason: refusal.reason })
@@ -147,7 +150,11 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
     // Before `ws` listens for them: a reset in mid-handshake ends this socket and nothing else.
     socket.on('error', () => socket.destroy())
     const { url, method } = request
-    const refusal = refusalOf({ url, method, headers: request.headers }, settings) ?? (draining.aborted ? DRAINING : undefined)
+    // Somebody else's, on a server that is somebody else's.
+    if (!isWholeServer && url?.split('?')[0] !== paths.at(LINK_PATH)) return
+    const refusal =
+      refusalOf({ url, method, headers: request.headers }, { ...settings, path: paths.at(LINK_PATH) }) ??
+      (draining.aborted ? DRAINING : undefined)
     if (refusal !== undefined) return refuse(socket, refusal)
     admit(request, socket, head).catch((cause: unknown) => {
       events.requestFailed({ method: 'GET', route: LINK_PATH, status: 500, reference: '', cause })

@@ -2,11 +2,12 @@
 import type { Readable } from 'node:stream'
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import type { GuidancePage } from '../guidance/guidance.ts'
-import type { ServiceProfile } from '../service-profile/service-profile.ts'
+import type { ProfileLink, ServiceProfile } from '../service-profile/service-profile.ts'
 import { fill, type ItemWords } from '../page/page-data.ts'
 import type { AssetPaths } from './assets.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { GatewayContext } from './gateway-context.ts'
+import type { Paths } from './paths.ts'
 import type { ViewName, Views } from './views.ts'
 import { ENGLISH } from './words.ts'
 
@@ -46,20 +47,21 @@ const HOW_SLUG = 'how-the-assistant-works'
 /** The HTML of a page, for this request only: its forms carry the visitor's token and its scripts the answer's nonce. */
 export function renderPage(shell: PageShell, request: Request, name: ViewName, model: PageModel): string {
   const { context, views, assets, helpPages } = shell
-  const { settings } = context
-  const howHref = helpPages.some(({ slug }) => slug === HOW_SLUG) ? `/help/${HOW_SLUG}` : '/help'
+  const { settings, paths } = context
+  const howHref = helpPages.some(({ slug }) => slug === HOW_SLUG) ? paths.at(`/help/${HOW_SLUG}`) : paths.at('/help')
   return views.render(name, {
     words: ENGLISH,
-    ...profileModel(context.service()),
+    ...profileModel(paths, context.service()),
+    root: paths.root,
     brand: settings.brand,
-    assets,
+    assets: { css: paths.at(assets.css), js: paths.at(assets.js), icon: paths.at(assets.icon) },
     cspNonce: context.nonceOf(request),
     footerLinks: [
-      { href: '/accessibility', text: ENGLISH.chrome.accessibility },
-      { href: '/cookies', text: ENGLISH.chrome.cookies },
-      { href: '/privacy', text: ENGLISH.chrome.privacy },
+      { href: paths.at('/accessibility'), text: ENGLISH.chrome.accessibility },
+      { href: paths.at('/cookies'), text: ENGLISH.chrome.cookies },
+      { href: paths.at('/privacy'), text: ENGLISH.chrome.privacy },
       { href: howHref, text: ENGLISH.chrome.howWeUseAi },
-      ...context.service().footerLinks,
+      ...context.service().footerLinks.map((link) => placed(paths, link)),
     ],
     howHref,
     form: {
@@ -75,14 +77,18 @@ export function renderPage(shell: PageShell, request: Request, name: ViewName, m
 }
 
 /** What every page says of the service. */
-const profileModel = ({ name, organisation, phase, notice, contact, questions }: ServiceProfile) => ({
+const profileModel = (paths: Paths, { name, organisation, phase, notice, contact, questions }: ServiceProfile) => ({
   serviceName: name,
   organisation,
-  phase,
-  incident: notice,
-  contact,
+  phase: phase && { ...phase, feedbackHref: phase.feedbackHref && inService(paths, phase.feedbackHref) },
+  incident: notice && { ...notice, link: notice.link && placed(paths, notice.link) },
+  contact: contact && { ...contact, links: contact.links.map((link) => placed(paths, link)) },
   questionsClosed: questions.areOpen ? undefined : closedLines(questions.paragraphs),
 })
+
+/** A link of the team's to a page of this service is written as if there were no prefix. */
+const inService = (paths: Paths, href: string): string => (href.startsWith('/') ? paths.at(href) : href)
+const placed = (paths: Paths, { text, href }: ProfileLink): ProfileLink => ({ text, href: inService(paths, href) })
 
 /** What is said while no questions are taken. */
 export const closedLines = (paragraphs: readonly string[]): readonly string[] =>

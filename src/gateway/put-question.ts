@@ -4,7 +4,7 @@ import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import { isMessageId, mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { fill } from '../page/page-data.ts'
 import { sayPersonal } from '../page/personal-words.ts'
-import { answerPath, type ChatPageOptions, type ChatPages } from './chat-page.ts'
+import type { ChatPageOptions, ChatPages } from './chat-page.ts'
 import {
   MessageConflictError,
   OverloadError,
@@ -37,7 +37,7 @@ export async function putQuestion(posted: Posted, question: Put): Promise<Respon
   const visitor = context.visitorOf(request)
   try {
     await context.sessions.ask(visitor, { ...question, transport: 'form', from: context.traceOf(request) })
-    return h.redirect(answerPath(session, messageId)).code(303)
+    return h.redirect(context.paths.answer(session, messageId)).code(303)
   } catch (error) {
     if (error instanceof MessageConflictError) return putQuestion(posted, { ...question, messageId: editedId(messageId, typed) })
     const shown = notTaken(error)

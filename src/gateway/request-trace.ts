@@ -10,6 +10,7 @@ import { mintSpanId, mintTrace, parseTraceparent, type Trace } from '../conversa
 import type { Clock } from '../resilience/clock.ts'
 import type { Events, RequestTrace } from '../telemetry/events.ts'
 import { routeTemplate } from './routes.ts'
+import type { Scope } from './scope.ts'
 
 export interface RequestTraceOptions {
   readonly clock: Pick<Clock, 'monotonic'>
@@ -20,9 +21,10 @@ export interface RequestTraceOptions {
 /** A request id that says nothing about anybody: 32 hexadecimal digits, or a UUID. */
 const REQUEST_ID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/
 
-/** Adds the header to every answer and times each; returns the trace of a request. */
+/** Adds the header to every answer of ours and times each; returns the trace of a request. */
 export function registerRequestTraces(
   server: Server,
+  scope: Scope,
   { clock, randomBytes, events }: RequestTraceOptions,
 ): (request: Request) => RequestTrace {
   const begun = new WeakMap<Request, Begun>()
@@ -34,7 +36,7 @@ export function registerRequestTraces(
     request.raw.res.setHeader('x-request-id', begins.trace.requestId)
     return begins
   }
-  server.ext('onRequest', (request, h) => {
+  scope.onBegin((request, h) => {
     begin(request)
     return h.continue
   })

@@ -11,7 +11,15 @@ export const CSP_REPORTS_PATH = '/csp-reports'
 const UNMATCHED = '/{p*}'
 
 /** Whether JSON answers this request, whatever goes wrong with it. */
-export const isApiRequest = (request: Request): boolean => request.path === API_PREFIX || request.path.startsWith(`${API_PREFIX}/`)
+export function isApiRequest(request: Request): boolean {
+  const path = pathIn(request)
+  return path === API_PREFIX || path.startsWith(`${API_PREFIX}/`)
+}
+
+/** The path as if the route had been registered without a prefix. */
+const pathIn = ({ path, route }: Request): string => path.slice(route.realm.modifiers.route.prefix?.length ?? 0)
+
+export const isCspReport = (request: Request): boolean => pathIn(request) === CSP_REPORTS_PATH
 
 export const isUnknownRoute = (request: Request): boolean => request.route.path === UNMATCHED
 

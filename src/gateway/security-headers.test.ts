@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { createTestGateway } from '../testing/test-gateway.ts'
 import { securityHeaders } from './security-headers.ts'
+import { createPaths } from './paths.ts'
 
-const NAMES = Object.keys(securityHeaders({ isProduction: false, publicOrigin: undefined }))
+const paths = createPaths('')
+
+const NAMES = Object.keys(securityHeaders({ isProduction: false, publicOrigin: undefined, paths }))
 
 const nonceIn = (policy: unknown): string | undefined => /'nonce-([^']+)'/.exec(String(policy))?.[1]
 
@@ -42,7 +45,9 @@ describe('every answer', () => {
     }
   })
   test('[E18] without a nonce lets no inline script run', () => {
-    expect(securityHeaders({ isProduction: false, publicOrigin: undefined })['content-security-policy']).toContain("script-src 'self';")
+    expect(securityHeaders({ isProduction: false, publicOrigin: undefined, paths })['content-security-policy']).toContain(
+      "script-src 'self';",
+    )
   })
   test.each([
     [true, 'https://chat.example', true],
@@ -50,10 +55,10 @@ describe('every answer', () => {
     [false, 'https://chat.example', false],
     [true, undefined, false],
   ])('[E19] in production (%s) at %s asks for https only: %s', (isProduction, publicOrigin, expected) => {
-    expect('strict-transport-security' in securityHeaders({ isProduction, publicOrigin })).toBe(expected)
+    expect('strict-transport-security' in securityHeaders({ isProduction, publicOrigin, paths })).toBe(expected)
   })
   test('[E17] says what they must say', () => {
-    expect(securityHeaders({ isProduction: false, publicOrigin: undefined })).toMatchObject({
+    expect(securityHeaders({ isProduction: false, publicOrigin: undefined, paths })).toMatchObject({
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'same-origin',
       'cross-origin-opener-policy': 'same-origin',

@@ -1,10 +1,14 @@
 /**
  * The headers that every answer carries, errors included: set before hapi does anything else, so that nothing can miss them.
  */
-import type { Request, Server } from '@hapi/hapi'
+import type { Request } from '@hapi/hapi'
 import type { RandomBytes } from '../conversation/ids.ts'
 import type { GatewaySettings } from './gateway-context.ts'
 import { CSP_REPORTS_PATH } from './routes.ts'
+import type { Paths } from './paths.ts'
+import type { Scope } from './scope.ts'
+
+type HeaderSettings = Pick<GatewaySettings, 'isProduction' | 'publicOrigin'> & { readonly paths: Paths }
 
 export type HeaderList = Readonly<Record<string, string>>
 
@@ -36,7 +40,7 @@ const POWERFUL_FEATURES = [
  * `Referrer-Policy` is `same-origin`: under `no-referrer` browsers send `Origin: null` with form posts, and we could not tell
  * our own forms from others'. Nothing leaks to other origins under either.
  */
-export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' | 'publicOrigin'>, nonce?: string): HeaderList {
+export function securityHeaders(settings: HeaderSettings, nonce?: string): HeaderList {
   const policy = [
     "default-src 'none'",
     `script-src 'self'${nonce === undefined ? '' : ` 'nonce-${nonce}'`}`,
@@ -53,12 +57,12 @@ export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' |
     'trusted-types chat',
     'report-to csp',
     // For browsers that do not know the line before.
-    `report-uri ${CSP_REPORTS_PATH}`,
+    `report-uri ${settings.paths.at(CSP_REPORTS_PATH)}`,
   ]
   const isHttps = settings.publicOrigin?.startsWith('https:') === true
   return {
     'content-security-policy': policy.join('; '),
-    'reporting-endpoints': `csp="${CSP_REPORTS_PATH}"`,
+    'reporting-endpoints': `csp="${settings.paths.at(CSP_REPORTS_PATH)}"`,
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'same-origin',
     'cross-origin-opener-policy': 'same-origin',
@@ -68,10 +72,10 @@ export function securityHeaders(settings: Pick<GatewaySettings, 'isProduction' |
   }
 }
 
-/** Puts the headers on every answer of the server; returns the nonce of a request's answer. */
-export function registerSecurityHeaders(server: Server, settings: GatewaySettings, randomBytes: RandomBytes): (request: Request) => string {
+/** Puts the headers on every answer of ours; returns the nonce of a request's answer. */
+export function registerSecurityHeaders(scope: Scope, settings: HeaderSettings, randomBytes: RandomBytes): (request: Request) => string {
   const nonces = new WeakMap<Request, string>()
-  server.ext('onRequest', (request, h) => {
+  scope.onBegin((request, h) => {
     const nonce = Buffer.from(randomBytes(16)).toString('base64')
     nonces.set(request, nonce)
     for (const [name, value] of Object.entries(securityHeaders(settings, nonce))) request.raw.res.setHeader(name, value)

@@ -110,6 +110,7 @@ export async function createTestGateway(
       randomBytes,
       events,
       settings: { ...TEST_SETTINGS, ...settings },
+      isWholeServer: true,
       ...(ports.pages === undefined ? {} : { pages: ports.pages }),
     },
   })

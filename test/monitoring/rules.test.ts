@@ -7,7 +7,8 @@ import type { Alert } from '../../monitoring/alert.ts'
 import { ANSWERED_MIN, BURNS, burnFactor, burnThreshold } from '../../monitoring/objectives.ts'
 import { ALERTS, annotationsOf, labelsOf, renderRules } from '../../monitoring/rules.ts'
 import { temporaryFolder } from '../server-process.ts'
-import { ALERT_CASES, type AlertCase, type SeriesValues } from './alert-cases.ts'
+import type { AlertCase, SeriesValues } from './alert-case.ts'
+import { ALERT_CASES } from './alert-cases.ts'
 import { promtool, root } from './tools.ts'
 
 const RULES = path.join(root, 'monitoring/prometheus/rules/chat.yml')

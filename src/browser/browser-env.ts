@@ -3,6 +3,7 @@
  */
 import type { RandomBytes } from '../conversation/ids.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
+import type { OutboxChange, OutboxRow, OutboxScope } from './outbox.ts'
 
 /** One socket; after `closed` it says nothing more. */
 export interface BrowserSocket {
@@ -16,8 +17,27 @@ export interface SocketListener {
   closed(code: number): void
 }
 
-/** What happens to the page. `woke`: it is visible again, or came back from the back/forward cache. */
-export type PageEvent = 'online' | 'offline' | 'woke'
+/**
+ * What happens to the page. `woke`: it is visible again, or came back from the back/forward cache. `left`: the person went elsewhere; it
+ * may come back.
+ */
+export type PageEvent = 'online' | 'offline' | 'woke' | 'left'
+
+/** What came of a change. `at` in milliseconds since the epoch; `birth` is another one once the storage has lost what was in it. */
+export type OutboxOutcome =
+  | { readonly type: 'stored'; readonly rows: readonly OutboxRow[]; readonly at: number; readonly birth: string }
+  | { readonly type: 'unstored'; readonly why: 'full' | 'failed' }
+
+/** What the device keeps of one visitor's questions in one session. */
+export interface OutboxStore {
+  /**
+   * Does `change` in one transaction, after those asked for before, and gives all rows there are then. What it resolves with `stored` is
+   * on the disk. Never rejects.
+   */
+  apply(change: OutboxChange): Promise<OutboxOutcome>
+  /** `listener` hears that another page may have changed something; only a hint. */
+  onHint(listener: () => void): void
+}
 
 export interface BrowserEnv {
   readonly clock: Clock
@@ -30,6 +50,10 @@ export interface BrowserEnv {
   /** SHA-256 of the text's UTF-8 in hex; `undefined` where the browser has none to offer (plain HTTP). */
   digest(text: string): Promise<string | undefined>
   onPageEvent(listener: (event: PageEvent) => void): void
+  /** `undefined` where the device keeps nothing. */
+  openOutbox(scope: OutboxScope): OutboxStore | undefined
+  /** Notes that `page` is the one in this tab, and gives the one before it, when that is known. */
+  succeed(page: string): string | undefined
 }
 
 /** Posts a form's fields to an address of this origin without leaving the page; whether the server took them. Never rejects. */

@@ -4,14 +4,16 @@
  */
 import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { CONNECT_TIMEOUT_MS } from '../conversation/limits.ts'
+import { questionKey } from '../page/item-view.ts'
 import type { PageData } from '../page/page-data.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { PostForm } from './browser-env.ts'
 import type { Connection } from './connection.ts'
 import { createComposer, type Composer } from './composer.ts'
-import { find, findIn, focusOn } from './elements.ts'
+import { find, findIn, focusOn, setVisible } from './elements.ts'
 import { viewOfLink } from './link-view.ts'
 import { createRenderer } from './render.ts'
+import { isOnItsWay } from './pending-view.ts'
 import { initialView, nextDeadline, stepView, type LinkView, type PendingQuestion } from './view-model.ts'
 
 export interface ChatPageOptions {
@@ -21,6 +23,8 @@ export interface ChatPageOptions {
   readonly hasKeyboard: boolean
   readonly mintId: () => MessageId
   readonly post: PostForm
+  /** Brings components to life in what was added to the page; it works without, too. */
+  readonly enhance: (added: ParentNode) => void
 }
 
 /** Ten times a second is as often as anyone sees. */
@@ -68,7 +72,7 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     state = stepView(state, view, context, acted)
     acted = false
     renderer.render(state.view)
-    for (const question of composer.settle(view)) link.dismiss(question)
+    link.withdraw(...composer.settle(view))
     const next = nextDeadline(state)
     if (next !== undefined) cancelTick = clock.schedule(next - renderedAt, render)
   }
@@ -79,6 +83,9 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     cancelRender = clock.schedule(Math.max(0, wait), render)
   })
   wireActions(link, options.mintId, act, () => state.view.running)
+  wireChoices(link, composer, act)
+  // What an earlier page left on the device; whoever has a text in the box decides over it first.
+  if (composer.isEmpty()) sendPlainlyIfNeeded()
   render()
 }
 
@@ -90,7 +97,7 @@ function plainly({ link, clock }: ChatPageOptions, composer: Composer, wasLive: 
   let isDue = false
   const look = async (): Promise<void> => {
     const { status, pending, isDeviceOffline } = viewOfLink(link.state)
-    const waiting = pending.filter((question) => question.state === 'on-its-way')
+    const waiting = pending.filter(isOnItsWay)
     isDue = status === 'away' && !wasLive() && waiting.length > 0
     if (!isDue) return
     // A form that is sent without a network leaves the page for the browser's own error.
@@ -145,6 +152,40 @@ function wireActions(link: Connection, mintId: () => MessageId, act: () => void,
       else link.ask({ messageId: mintedOnce(form, mintId), text: textOf(form) || question.text, inReplyTo: question.messageId })
       return true
     })
+  })
+}
+
+/** What can be done with questions that wait on the device. */
+function wireChoices(link: Connection, composer: Composer, act: () => void): void {
+  const pending = (): readonly PendingQuestion[] => viewOfLink(link.state).pending
+  find('messages').addEventListener('click', (event) => {
+    const button = event.target instanceof Element ? event.target.closest('[data-choice]') : null
+    const key = button?.closest('li')?.id
+    const question = pending().find(({ messageId }) => questionKey(messageId) === key)
+    if (question === undefined) return
+    const { messageId, text } = question
+    const chosen = button?.getAttribute('data-choice')
+    if (chosen === 'send-now') link.reconnectNow()
+    if (chosen === 'revive') link.revive(messageId)
+    if (chosen === 'edit' && !composer.edit(text)) return
+    if (chosen === 'edit' || chosen === 'delete') link.withdraw(messageId)
+    if (chosen === 'delete') focusOn(find('conversation-heading'))
+    act()
+  })
+  const [ask, sure] = [find('delete-unsent'), find('delete-sure')]
+  const swap = (isAsked: boolean): void => {
+    setVisible(ask, !isAsked)
+    setVisible(sure, isAsked)
+    findIn(isAsked ? sure : ask, 'button').focus()
+  }
+  findIn(ask, 'button').addEventListener('click', () => swap(true))
+  const [yes, no] = sure.querySelectorAll('button')
+  no?.addEventListener('click', () => swap(false))
+  yes?.addEventListener('click', () => {
+    swap(false)
+    link.withdraw(...pending().flatMap(({ state, messageId }) => (state === 'kept' ? [messageId] : [])))
+    focusOn(find('conversation-heading'))
+    act()
   })
 }
 

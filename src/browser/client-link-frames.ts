@@ -3,16 +3,17 @@
  *
  * Entries are applied in their place or not at all; what the log may have lost of this page's questions is sent again.
  */
-import { isOpen, questionOfTurn } from '../conversation/conversation.ts'
 import type { Entry } from '../conversation/entry.ts'
-import type { MessageId, TurnId } from '../conversation/ids.ts'
+import type { MessageId } from '../conversation/ids.ts'
 import { LINK_SILENCE_MAX_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
-import { fetchAnew, giveUp, hangUp, lose, NONE, sendOn } from './client-link-socket.ts'
+import { askStore, look } from './client-link-outbox.ts'
+import { acceptShown, settle } from './client-link-settle.ts'
+import { fetchAnew, giveUp, hangUp, lose, NONE, renewed, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, OpenLink } from './client-link-state.ts'
-import { addBlock, applyToView, cursorOf, showsQuestion, viewOfSnapshot } from './log-view.ts'
-import { accept, doubtAfter, forgetSettled, lacksNumber, postpone, refuse, renumber, type OutgoingState } from './outgoing-questions.ts'
+import { addBlock, applyToView, cursorOf, viewOfSnapshot } from './log-view.ts'
+import { accept, doubtAfter, lacksNumber, postpone, refuse, type OutgoingState } from './outgoing-questions.ts'
 
 /** The frames of one message, in order; what follows the end of the link is not heard. */
 export function onFrames(client: ClientLink, frames: readonly Parsed<ServerFrame>[], ctx: ClientContext): ClientStep {
@@ -43,7 +44,8 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
       const view = viewOfSnapshot(link.snapshotDue.logId, frame)
       // Not before: what is shown until now is still the old log's.
       const forks = client.forks + (client.isForked ? 1 : 0)
-      return [shown({ ...client, link: { ...link, snapshotDue: undefined }, view, forks, isForked: false }), NONE]
+      const rendered = { ...client.rendered, shown: [] }
+      return [settle(acceptShown({ ...client, link: { ...link, snapshotDue: undefined }, view, rendered, forks, isForked: false })), NONE]
     }
     case 'entry':
       return link.snapshotDue !== undefined ? [client, NONE] : onEntry(client, frame, ctx)
@@ -110,13 +112,6 @@ function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): Clien
   return giveUp(renewed(doubtful, ctx), ctx)
 }
 
-/** The same page as a device that was never used. */
-const renewed = (client: ClientLink, ctx: ClientContext): ClientLink => ({
-  ...client,
-  device: ctx.mintDevice(),
-  ...renumber(client.questions),
-})
-
 function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'entry' }>, ctx: ClientContext): ClientStep {
   const applied = applyToView(client.view, entry)
   switch (applied.type) {
@@ -127,14 +122,15 @@ function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'en
     case 'broken':
       return fetchAnew(client, ctx)
     case 'applied': {
-      const questions = entry.kind === 'message' ? accept(client.questions, entry.messageId, entry.seq) : client.questions
+      const questions =
+        entry.kind === 'message' ? accept(client.questions, entry.messageId, entry.seq, entry.device !== client.device) : client.questions
       const verify: readonly ClientEffect[] = applied.ended === undefined ? NONE : [{ type: 'verify', ...applied.ended }]
       const next = { ...client, view: applied.view, questions }
       // Another entry stands where ours was accepted: the log has forgotten it since.
       const isLost = questions.some(({ messageId, state }) => isAcceptedAt(state, entry.seq) && !isMessage(entry, messageId))
-      if (!isLost) return [shown(next), verify]
+      if (!isLost) return [settle(next), verify]
       const [resent, effects] = resendAfter(next, entry.seq - 1, ctx)
-      return [shown(resent), [...verify, ...effects]]
+      return [settle(resent), [...verify, ...effects]]
     }
   }
 }
@@ -146,23 +142,7 @@ function onAccepted(client: ClientLink, link: OpenLink, frame: Extract<ServerFra
   const { messageId, seq, duplicate } = frame
   const settled = client.durability === 'fsync' ? Math.max(client.settled, seq) : client.settled
   const window = Math.min(link.window * 2, link.maxInFlight)
-  return shown({ ...client, link: { ...link, window }, settled, questions: accept(client.questions, messageId, seq, duplicate) })
-}
-
-/** Forgets the questions that the log shows and that survive without this page. */
-function shown(client: ClientLink): ClientLink {
-  const settled = client.durability === 'fsync' ? Math.max(client.settled, client.view.conversation.head?.seq ?? 0) : client.settled
-  const questions = forgetSettled(client.questions, settled, (messageId, seq) => showsQuestion(client.view, messageId, seq))
-  return { ...client, settled, questions, stops: stillWanted(client) }
-}
-
-/** A wish to stop is fulfilled once the log shows it, or the turn's end. */
-function stillWanted({ stops, view }: ClientLink): ClientLink['stops'] {
-  const isOver = (turnId: TurnId): boolean => {
-    const question = questionOfTurn(view.conversation, turnId)
-    return question === undefined || question.isStopping || !isOpen(question)
-  }
-  return stops.some(({ turnId }) => isOver(turnId)) ? stops.filter(({ turnId }) => !isOver(turnId)) : stops
+  return settle({ ...client, link: { ...link, window }, settled, questions: accept(client.questions, messageId, seq, duplicate) })
 }
 
 type RejectedFrame = Extract<ServerFrame, { type: 'rejected' }>
@@ -171,8 +151,11 @@ function onRejected(client: ClientLink, link: OpenLink, frame: RejectedFrame, ct
   const { messageId, code, retryAfterMs } = frame
   if (code === 'order') return onOrder(client, frame, ctx)
   if (!frame.temporary) {
+    const question = client.questions.find((other) => other.messageId === messageId)
     const questions = refuse(client.questions, messageId, code)
-    return questions === client.questions ? [client, NONE] : [{ ...client, questions, lastNumber: client.lastNumber - 1 }, NONE]
+    if (question === undefined || questions === client.questions) return [client, NONE]
+    const refused = { ...client, questions, lastNumber: client.lastNumber - (question.number > 0 ? 1 : 0) }
+    return question.isKept ? askStore(refused, { type: 'refuse', messageIds: [messageId], code }, ctx) : [refused, NONE]
   }
   // Spread, so that a crowd that was told the same time does not come back as one.
   const waitMs = (retryAfterMs ?? client.reconnect.baseMs) * (1 + 0.2 * ctx.chance())
@@ -206,7 +189,9 @@ function onPing(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, 
   const behindAt = theirs > seq ? seq : undefined
   const pong = sendOn(link, { type: 'pong', n: frame.n, cursor: cursorOf(client.view) })
   const [next, effects] = resendAfter({ ...client, settled, link: { ...link, behindAt } }, theirs, ctx)
-  return [shown(next), [pong, ...effects]]
+  // As often as the log: a hint that was missed, or a storage that works again, is found by then.
+  const [looking, looks] = look(settle(next), ctx)
+  return [looking, [pong, ...effects, ...looks]]
 }
 
 function onBye(client: ClientLink, frame: Extract<ServerFrame, { type: 'bye' }>, ctx: ClientContext): ClientStep {

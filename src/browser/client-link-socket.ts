@@ -5,7 +5,7 @@ import { CONNECT_TIMEOUT_MS, LINK_STABLE_MS } from '../conversation/limits.ts'
 import { CLOSE_CODES, mayReconnect } from '../protocol/close-codes.ts'
 import { backoffMs } from '../resilience/backoff.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, LinkStatus } from './client-link-state.ts'
-import { unsend } from './outgoing-questions.ts'
+import { renumber, unsend } from './outgoing-questions.ts'
 
 export const NONE: readonly ClientEffect[] = []
 
@@ -47,9 +47,20 @@ export function giveUp(client: ClientLink, ctx: ClientContext, afterMs = 0): Cli
   return [lost, [...hangUp(client), ...effects]]
 }
 
+/** Whether the server said that the conversation is no more. */
+export const isGone = (link: LinkStatus): boolean =>
+  link.status === 'closed' && (link.code === CLOSE_CODES.sessionGone || link.code === CLOSE_CODES.sessionExpired)
+
 /** Closes the socket, when there is one. */
 export const hangUp = ({ link }: ClientLink): readonly ClientEffect[] =>
   link.status === 'waiting' || link.status === 'closed' ? NONE : [{ type: 'close', socket: link.socket, code: CLOSE_CODES.normal }]
+
+/** The same page as a device that was never used. */
+export const renewed = (client: ClientLink, ctx: ClientContext): ClientLink => ({
+  ...client,
+  device: ctx.mintDevice(),
+  ...renumber(client.questions),
+})
 
 /** The view cannot be trusted: the next welcome brings a snapshot. */
 export function fetchAnew(client: ClientLink, ctx: ClientContext): ClientStep {

@@ -7,6 +7,7 @@ import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ClientFrame, LEVELS, ServerFrame } from '../protocol/protocol.ts'
 import type { Chance } from '../resilience/clock.ts'
 import type { LogView } from './log-view.ts'
+import type { OutboxChange, OutboxRow } from './outbox.ts'
 import type { OutgoingQuestion } from './outgoing-questions.ts'
 
 export interface ClientContext {
@@ -53,17 +54,48 @@ export interface OpenLink {
   readonly window: number
 }
 
+/** What the page knows of the device's storage. */
+export type DeviceOutbox =
+  /** There is none: the page holds its questions alone. */
+  | { readonly status: 'absent' }
+  /** `opening`: what was kept before is not known yet, so nothing is sent. `failing`: it did not do, or did not answer, what it was asked last. */
+  | {
+      readonly status: 'opening' | 'open' | 'failing'
+      /** Changes it was asked for and has not answered, the oldest first; `at` monotonic ms. */
+      readonly asked: readonly { readonly change: OutboxChange; readonly at: number }[]
+      /** Until when what this page took is its own to send, monotonic ms. */
+      readonly heldUntil: number
+      /** Which life of the storage this is; another one has lost what was in it. */
+      readonly birth: string | undefined
+    }
+
+/** What the page said when the server wrote it, which counts until a snapshot has come. */
+export interface Rendered {
+  /** The questions that it shows, all of them in the log … */
+  readonly shown: readonly MessageId[]
+  /** … at this entry or before it. */
+  readonly head: number
+  /** Entries up to here survive without the device. */
+  readonly settled: number
+}
+
 export interface ClientLink {
   readonly session: SessionId
   readonly device: DeviceId
+  /** This page among those of its session: it holds what it sends under this name. */
+  readonly page: string
+  readonly outbox: DeviceOutbox
   readonly link: LinkStatus
   /** Sockets dialled so far. */
   readonly sockets: number
   /** What the device says of its network. */
   readonly isDeviceOnline: boolean
   readonly view: LogView
-  /** Of this page, in the order of their numbers, until they are settled and shown. */
+  readonly rendered: Rendered
+  /** Those of the session that this page knows of, in the order in which they are sent, until they are settled and shown. */
   readonly questions: readonly OutgoingQuestion[]
+  /** Settled and shown, and the device still keeps them. */
+  readonly settledHere: readonly MessageId[]
   /** Turns that the person wants to stop and the log does not show to be stopping; on which socket it was said last. */
   readonly stops: readonly { readonly turnId: TurnId; readonly saidOn: number | undefined }[]
   /** The last number this device has given. */
@@ -82,12 +114,27 @@ export interface ClientLink {
 }
 
 export type ClientEvent =
-  | { readonly type: 'start' }
+  /** `former`: the page before this one in the same tab. */
+  | { readonly type: 'start'; readonly former?: string | undefined; readonly rendered?: Rendered }
   /** A person asked; the text has passed `checkQuestion`. */
   | { readonly type: 'ask'; readonly messageId: MessageId; readonly text: string; readonly inReplyTo: MessageId | undefined }
   | { readonly type: 'stop'; readonly turnId: TurnId }
-  /** The person has seen that this question was refused. */
-  | { readonly type: 'dismiss'; readonly messageId: MessageId }
+  /** The person takes these back: refused or expired ones, and those that nobody has sent yet. */
+  | { readonly type: 'withdraw'; readonly messageIds: readonly MessageId[] }
+  /** The person wants this one sent although it has expired. */
+  | { readonly type: 'revive'; readonly messageId: MessageId }
+  /** The device's storage has done `change`; these are the session's rows since, at `at` of the device's clock. */
+  | {
+      readonly type: 'stored'
+      readonly change: OutboxChange
+      readonly rows: readonly OutboxRow[]
+      readonly at: number
+      readonly birth: string
+    }
+  /** It has not done it. `full`: for want of room. */
+  | { readonly type: 'unstored'; readonly change: OutboxChange; readonly why: 'full' | 'failed' }
+  /** Another page of this device may have changed something in the storage. */
+  | { readonly type: 'hinted' }
   | { readonly type: 'opened'; readonly socket: number }
   | { readonly type: 'frames'; readonly socket: number; readonly frames: readonly Parsed<ServerFrame>[] }
   | { readonly type: 'closed'; readonly socket: number; readonly code: number }
@@ -95,6 +142,8 @@ export type ClientEvent =
   | { readonly type: 'offline' }
   /** The page is visible again, or came back from the back/forward cache, or a person asks to try now. */
   | { readonly type: 'woke' }
+  /** The page is left; it may come back from the back/forward cache. */
+  | { readonly type: 'left' }
   /** Answers the effect `verify`. */
   | { readonly type: 'verified'; readonly matches: boolean }
   | { readonly type: 'tick' }
@@ -103,6 +152,8 @@ export type ClientEffect =
   | { readonly type: 'connect'; readonly socket: number }
   | { readonly type: 'send'; readonly socket: number; readonly frames: readonly ClientFrame[] }
   | { readonly type: 'close'; readonly socket: number; readonly code: number }
+  /** Have the device's storage do this, in the order it is asked; `stored` or `unstored` answers. */
+  | { readonly type: 'store'; readonly change: OutboxChange }
   /** Compare the digest of a finished answer's text with the log's. */
   | { readonly type: 'verify'; readonly text: string; readonly sha256: string }
 

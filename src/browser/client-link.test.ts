@@ -47,87 +47,6 @@ describe('opening', () => {
   })
 })
 
-describe('coming back', () => {
-  test('[K2] doubles to thirty seconds, spread over the whole of it, and goes on for ever', () => {
-    const play = started()
-    play.chance = 0.999_999_9
-    const found: number[] = []
-    for (let failure = 0; failure < 8; failure += 1) {
-      play.closes()
-      const { link } = play.client
-      if (link.status !== 'waiting') throw new Error(link.status)
-      found.push(Math.round(link.retryAt - play.now))
-      play.now = link.retryAt
-      play.on({ type: 'tick' })
-    }
-    expect(found).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000])
-    play.chance = 0
-    expect(play.closes().client.link).toEqual({ status: 'waiting', failures: 9, retryAt: play.now })
-  })
-  test('[K2] starts over after a link that held for ten seconds, and not before', () => {
-    const failuresAfter = (heldMs: number): unknown => {
-      const play = started().closes().comesBack().hears(welcome('snapshot'), snapshotAt(0))
-      play.pass(heldMs)
-      return play.closes().client.link
-    }
-    expect(failuresAfter(9_999)).toMatchObject({ failures: 2 })
-    expect(failuresAfter(10_000)).toMatchObject({ failures: 1 })
-  })
-  test('[K2] waits as long as the server asks, and more', () => {
-    const play = open()
-    play.chance = 0.5
-    play.hears({ type: 'bye', code: 1013, retry: 'resume', afterMs: 5_000 })
-    expect([play.effects, play.client.link]).toEqual([
-      [{ type: 'close', socket: 1, code: 1000 }],
-      { status: 'waiting', failures: 1, retryAt: 5_500 },
-    ])
-    // The socket ends after its goodbye; that is no second failure.
-    expect(play.closes(1013).client.link).toEqual({ status: 'waiting', failures: 1, retryAt: 5_500 })
-  })
-  test('[K2] without a cursor when the server says so', () => {
-    const play = open().hears({ type: 'bye', code: 4503, retry: 'fresh', afterMs: 0 })
-    expect(play.comesBack().said).toMatchObject([{ type: 'hello', resume: undefined }])
-  })
-  test('[K3] is a matter of the code alone', () => {
-    expect(open().hears({ type: 'bye', code: 4404, retry: 'resume', afterMs: 0 }).client.link).toEqual({ status: 'closed', code: 4404 })
-    expect(open().hears({ type: 'bye', code: 4999, retry: 'never', afterMs: 0 }).client.link).toMatchObject({ status: 'waiting' })
-  })
-  test('[K3][K17] is over for good, whatever a digest says later', () => {
-    const play = open().closes(4404).on({ type: 'verified', matches: false })
-    expect([play.client.link.status, play.client.mismatches]).toEqual(['closed', 1])
-  })
-  test('[K15] a page that wakes up connects at once', () => {
-    for (const type of ['woke', 'online'] as const) expect(kindsOf(started().closes().on({ type }).effects)).toEqual(['connect'])
-  })
-  test('[K15] and gives a link up that does not answer its probe within three seconds', () => {
-    const play = open().on({ type: 'woke' })
-    expect(play.said).toEqual([{ type: 'probe' }])
-    expect(kindsOf(play.on({ type: 'woke' }).effects)).toEqual([])
-    expect(kindsOf(play.pass(2_999))).toEqual([])
-    expect(kindsOf(play.pass(1))[0]).toBe('close')
-    const heard = open().on({ type: 'woke' }).hears(pingAt(5))
-    expect(kindsOf(heard.pass(3_000))).toEqual([])
-  })
-  test('[K15] a link is probed every five seconds at most, however often the page wakes up', () => {
-    const play = open().on({ type: 'woke' }).hears(pingAt(5))
-    expect(kindsOf(play.on({ type: 'woke' }).effects)).toEqual([])
-    play.pass(5_000)
-    expect(play.on({ type: 'woke' }).said).toEqual([{ type: 'probe' }])
-  })
-  test('[K16] moves when asked, at a time spread over the window, from its cursor', () => {
-    const play = open()
-    play.chance = 0.25
-    play.hears({ type: 'drain', afterMs: 1_000, windowMs: 4_000, deadlineMs: 10_000 })
-    expect(kindsOf(play.pass(1_999))).toEqual([])
-    expect(kindsOf(play.pass(1))).toEqual(['close', 'connect'])
-    expect(play.opens().said).toMatchObject([{ type: 'hello', resume: cursorAt(5) }])
-  })
-  test('[K16] also when the log turns out to be another one meanwhile', () => {
-    const play = open().hears({ type: 'drain', afterMs: 1_000, windowMs: 0, deadlineMs: 10_000 }, welcome('fork'), snapshotAt(2))
-    expect(kindsOf(play.pass(1_000))).toEqual(['close', 'connect'])
-  })
-})
-
 describe('entries', () => {
   test('[K4] are applied in their place, and dropped when they were seen', () => {
     const play = open().hears(entryAt(6), entryAt(7), entryAt(6), entryAt(5))
@@ -245,7 +164,7 @@ describe('questions', () => {
       .on(ask(1))
       .hears(rejected(1, 'rate', { retryAfterMs: 4_000 }))
       .on(ask(2))
-    expect([play.questions, play.said]).toEqual([{ 1: 'waiting', 2: 'waiting' }, []])
+    expect([play.questions, play.said]).toEqual([{ 1: 'waiting', 2: 'kept' }, []])
     expect(sentIn(framesIn(play.pass(3_999)))).toEqual([])
     expect(sentIn(framesIn(play.pass(1)))).toEqual([[1, 1]])
     expect(sentIn(play.hears(accepted(1, 6)).said)).toEqual([[2, 2]])
@@ -309,8 +228,8 @@ describe('questions', () => {
       .hears(rejected(1, 'invalid', { temporary: false }))
     expect([play.questions, sentIn(play.said)]).toEqual([{ 1: 'refused', 2: 'sending' }, [[2, 1]]])
     expect(sentIn(play.on(ask(3)).said)).toEqual([[3, 2]])
-    expect(play.on({ type: 'dismiss', messageId: messageIdOf(2) }).questions).toMatchObject({ 1: 'refused', 2: 'sending' })
-    expect(play.on({ type: 'dismiss', messageId: messageIdOf(1) }).questions).toEqual({ 2: 'sending', 3: 'sending' })
+    expect(play.on({ type: 'withdraw', messageIds: [messageIdOf(2)] }).questions).toMatchObject({ 1: 'refused', 2: 'sending' })
+    expect(play.on({ type: 'withdraw', messageIds: [messageIdOf(1)] }).questions).toEqual({ 2: 'sending', 3: 'sending' })
   })
   test('[K11] go on from the number that is expected', () => {
     const play = open()
@@ -351,7 +270,7 @@ describe('questions', () => {
     const before = play.client
     expect(play.on(ask(21)).client).toBe(before)
     play.hears(accepted(1, 6), questionAt(6, 1))
-    expect([canAsk(play.client), play.on(ask(21)).questions[21]]).toEqual([true, 'waiting'])
+    expect([canAsk(play.client), play.on(ask(21)).questions[21]]).toEqual([true, 'kept'])
   })
 })
 

@@ -23,10 +23,26 @@ import {
 } from '../conversation/limits.ts'
 import { PROTOCOL_VERSION, type ClientFrame } from '../protocol/protocol.ts'
 import { onFrames } from './client-link-frames.ts'
-import { connect, fetchAnew, giveUp, hangUp, lose, NONE, sendOn } from './client-link-socket.ts'
-import type { ClientContext, ClientEffect, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink } from './client-link-state.ts'
+import {
+  askStore,
+  keep,
+  look,
+  onImpatience,
+  onStored,
+  onUnstored,
+  OPENING,
+  patienceEndsAt,
+  placeBehind,
+  refuseAll,
+  release,
+  sendingTimes,
+  sendTerms,
+  take,
+} from './client-link-outbox.ts'
+import { connect, fetchAnew, giveUp, hangUp, isGone, lose, NONE, sendOn } from './client-link-socket.ts'
+import type { ClientContext, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink, Rendered } from './client-link-state.ts'
 import { cursorOf, EMPTY_VIEW } from './log-view.ts'
-import { due, newQuestion, overdue, questionsDeadline, unsend } from './outgoing-questions.ts'
+import { due, KEPT, overdue, unsend, type OutgoingQuestion } from './outgoing-questions.ts'
 
 /** A woken page hears from a living link within this time. */
 const PROBE_MS = 3_000
@@ -35,15 +51,21 @@ const PROBE_AGAIN_MS = 5_000
 /** Sends without an answer before the link itself is doubted. */
 const SEND_TRIES_MAX = 2
 
-/** A page that was just loaded; `start` begins. */
-export const initialLink = (session: SessionId, device: DeviceId): ClientLink => ({
+const NOTHING_RENDERED: Rendered = { shown: [], head: 0, settled: 0 }
+
+/** A page that was just loaded; `start` begins. `keeps`: its device has a storage for questions. */
+export const initialLink = (session: SessionId, device: DeviceId, keeps = false): ClientLink => ({
   session,
   device,
+  page: device,
+  outbox: keeps ? OPENING : { status: 'absent' },
   link: { status: 'waiting', failures: 0, retryAt: 0 },
   sockets: 0,
   isDeviceOnline: true,
   view: EMPTY_VIEW,
+  rendered: NOTHING_RENDERED,
   questions: [],
+  settledHere: [],
   stops: [],
   lastNumber: 0,
   durability: undefined,
@@ -61,11 +83,25 @@ export const canAsk = (client: ClientLink): boolean => client.questions.length <
 /** The client after `event`, and what is to be done about it. Total; the same client when the event means nothing. */
 export function step(client: ClientLink, event: ClientEvent, ctx: ClientContext): ClientStep {
   const [next, effects] = react(client, event, ctx)
-  return next === client ? [client, effects] : pump(next, effects, ctx)
+  if (next === client) return [client, effects]
+  const told = chain([next, effects], (reacted) => tellSettled(reacted, ctx))
+  const pumped = chain(told, (forgetting) => pump(forgetting, ctx))
+  return chain(pumped, (sent) => letGo(client, sent, ctx))
+}
+
+/** One step after another. */
+function chain([client, effects]: ClientStep, then: (client: ClientLink) => ClientStep): ClientStep {
+  const [next, more] = then(client)
+  return [next, more.length === 0 ? effects : [...effects, ...more]]
 }
 
 /** When the client next needs a `tick`, monotonic. */
 export function nextDeadline(client: ClientLink): number | undefined {
+  const times = [linkDeadline(client), patienceEndsAt(client)].filter((time) => time !== undefined)
+  return times.length === 0 ? undefined : Math.min(...times)
+}
+
+function linkDeadline(client: ClientLink): number | undefined {
   const { link } = client
   switch (link.status) {
     case 'waiting':
@@ -74,8 +110,12 @@ export function nextDeadline(client: ClientLink): number | undefined {
     case 'greeting':
       return link.by
     case 'open': {
-      const questionsAt = link.snapshotDue === undefined ? questionsDeadline(client.questions, link.window) : link.snapshotDue.by
-      const times = [link.heardAt + LINK_SILENCE_MAX_MS, link.probeBy, link.moveAt, questionsAt]
+      const times = [
+        link.heardAt + LINK_SILENCE_MAX_MS,
+        link.probeBy,
+        link.moveAt,
+        ...(link.snapshotDue === undefined ? sendingTimes(client, link) : [link.snapshotDue.by]),
+      ]
       return Math.min(...times.filter((time) => time !== undefined))
     }
     case 'closed':
@@ -86,14 +126,16 @@ export function nextDeadline(client: ClientLink): number | undefined {
 function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): ClientStep {
   switch (event.type) {
     case 'start':
-      return client.sockets === 0 ? connect(client, 0, ctx) : [client, NONE]
+      return onStart(client, event, ctx)
     case 'ask':
       return onAsk(client, event, ctx)
     case 'stop':
       if (client.link.status === 'closed' || client.stops.some(({ turnId }) => turnId === event.turnId)) return [client, NONE]
       return [{ ...client, stops: [...client.stops, { turnId: event.turnId, saidOn: undefined }].slice(-OPEN_TURNS_MAX) }, NONE]
-    case 'dismiss':
-      return onDismiss(client, event.messageId)
+    case 'withdraw':
+      return onWithdraw(client, event.messageIds, ctx)
+    case 'revive':
+      return onRevive(client, event.messageId, ctx)
     case 'opened':
       return onOpened(client, event.socket, ctx)
     case 'frames':
@@ -103,18 +145,43 @@ function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): Clie
     case 'online':
       return wake(client.isDeviceOnline ? client : { ...client, isDeviceOnline: true }, ctx)
     case 'offline':
-      return client.isDeviceOnline ? [{ ...client, isDeviceOnline: false }, NONE] : [client, NONE]
+      // A link over a network that is gone says nothing of it.
+      return client.isDeviceOnline ? probe({ ...client, isDeviceOnline: false }, ctx) : [client, NONE]
     case 'woke':
-      return wake(client, ctx)
+      // What other pages did meanwhile was not heard.
+      return chain(look(client, ctx), (looking) => wake(looking, ctx))
+    case 'left':
+      return onLeft(client, ctx)
+    case 'stored':
+      return onStored(client, event, ctx)
+    case 'unstored':
+      return onUnstored(client, event)
+    case 'hinted':
+      return look(client, ctx)
     case 'verified':
       return event.matches ? [client, NONE] : fetchAnew({ ...client, mismatches: client.mismatches + 1 }, ctx)
     case 'tick':
-      return onTick(client, ctx)
+      return onTick(onImpatience(client, ctx), ctx)
   }
 }
 
 const isCurrent = ({ link }: ClientLink, socket: number): boolean =>
   link.status !== 'waiting' && link.status !== 'closed' && link.socket === socket
+
+function onStart(client: ClientLink, event: Extract<ClientEvent, { type: 'start' }>, ctx: ClientContext): ClientStep {
+  if (client.sockets > 0) return [client, NONE]
+  const { former, rendered = NOTHING_RENDERED } = event
+  const loaded = { ...client, rendered, settled: rendered.settled }
+  return chain(askStore(loaded, { type: 'arrive', former }, ctx), (arriving) => connect(arriving, 0, ctx))
+}
+
+/** A page in the back/forward cache can hold neither a link nor what it was sending. */
+function onLeft(client: ClientLink, ctx: ClientContext): ClientStep {
+  if (client.link.status === 'waiting' || client.link.status === 'closed') return [client, NONE]
+  // Should it live on all the same, it comes back.
+  const link: LinkStatus = { status: 'waiting', failures: 0, retryAt: ctx.now + RECONNECT_CAP_MS }
+  return [{ ...client, link, questions: unsend(client.questions) }, hangUp(client)]
+}
 
 function onOpened(client: ClientLink, socket: number, ctx: ClientContext): ClientStep {
   const { link, session, device, view } = client
@@ -123,22 +190,15 @@ function onOpened(client: ClientLink, socket: number, ctx: ClientContext): Clien
   return [{ ...client, link: greeting }, [sendOn(link, { type: 'hello', v: PROTOCOL_VERSION, session, device, resume: cursorOf(view) })]]
 }
 
-function wake(client: ClientLink, ctx: ClientContext): ClientStep {
+const wake = (client: ClientLink, ctx: ClientContext): ClientStep =>
+  client.link.status === 'waiting' ? connect(client, client.link.failures, ctx) : probe(client, ctx)
+
+/** Asks a link that is open for a sign of life. */
+function probe(client: ClientLink, ctx: ClientContext): ClientStep {
   const { link } = client
-  switch (link.status) {
-    case 'waiting':
-      return connect(client, link.failures, ctx)
-    case 'open':
-      if (link.probeBy !== undefined || ctx.now < link.probeAgainAt) return [client, NONE]
-      return [
-        { ...client, link: { ...link, probeBy: ctx.now + PROBE_MS, probeAgainAt: ctx.now + PROBE_AGAIN_MS } },
-        [sendOn(link, { type: 'probe' })],
-      ]
-    case 'connecting':
-    case 'greeting':
-    case 'closed':
-      return [client, NONE]
-  }
+  if (link.status !== 'open' || link.probeBy !== undefined || ctx.now < link.probeAgainAt) return [client, NONE]
+  const probing = { ...link, probeBy: ctx.now + PROBE_MS, probeAgainAt: ctx.now + PROBE_AGAIN_MS }
+  return [{ ...client, link: probing }, [sendOn(link, { type: 'probe' })]]
 }
 
 function onTick(client: ClientLink, ctx: ClientContext): ClientStep {
@@ -166,32 +226,61 @@ function onOpenTick(client: ClientLink, link: OpenLink, ctx: ClientContext): Cli
   const { questions, frames, tries } = overdue(client.questions, ctx.now)
   if (tries > SEND_TRIES_MAX) return giveUp(client, ctx)
   if (frames.length > 0) return [{ ...client, questions }, [sendOn(link, ...frames)]]
-  // A question whose time to be sent again has come goes out with the step itself.
-  return isOver(questionsDeadline(client.questions, link.window)) ? [{ ...client }, NONE] : [client, NONE]
+  // What is due to be sent goes out with the step itself.
+  return link.snapshotDue === undefined && sendingTimes(client, link).some(isOver) ? [{ ...client }, NONE] : [client, NONE]
 }
 
 function onAsk(client: ClientLink, event: Extract<ClientEvent, { type: 'ask' }>, ctx: ClientContext): ClientStep {
   const { messageId, text, inReplyTo } = event
   if (!canAsk(client) || client.questions.some((question) => question.messageId === messageId)) return [client, NONE]
-  const number = client.lastNumber + 1
-  const questions = [...client.questions, newQuestion({ messageId, number, text, inReplyTo, askedAt: ctx.now })]
-  return [{ ...client, questions, lastNumber: number }, NONE]
+  const state: OutgoingQuestion['state'] = client.outbox.status === 'absent' ? KEPT : { status: 'keeping' }
+  const place = placeBehind(client.questions)
+  const question = { messageId, number: 0, text, inReplyTo, askedAt: ctx.now, keptAt: 0, place, isKept: false, state }
+  const asking: ClientLink = { ...client, questions: [...client.questions, question] }
+  // Once it has opened, behind what is in it.
+  return client.outbox.status === 'opening' ? [asking, NONE] : keep(asking, ctx)
 }
 
-function onDismiss(client: ClientLink, messageId: MessageId): ClientStep {
-  const questions = client.questions.filter((question) => question.messageId !== messageId || question.state.status !== 'refused')
-  return questions.length === client.questions.length ? [client, NONE] : [{ ...client, questions }, NONE]
+/** Whether nobody can have sent it, or nobody will: only then may a person take it back. */
+export const mayWithdraw = ({ state }: OutgoingQuestion): boolean =>
+  state.status === 'refused' || state.status === 'expired' || (state.status === 'kept' && !state.isTried)
+
+function onWithdraw(client: ClientLink, messageIds: readonly MessageId[], ctx: ClientContext): ClientStep {
+  const withdrawn = client.questions.filter((question) => messageIds.includes(question.messageId) && mayWithdraw(question))
+  if (withdrawn.length === 0) return [client, NONE]
+  const rest: ClientLink = { ...client, questions: client.questions.filter((question) => !withdrawn.includes(question)) }
+  const kept = withdrawn.filter(({ isKept }) => isKept).map(({ messageId }) => messageId)
+  return kept.length === 0 ? [rest, NONE] : askStore(rest, { type: 'withdraw', messageIds: kept }, ctx)
+}
+
+function onRevive(client: ClientLink, messageId: MessageId, ctx: ClientContext): ClientStep {
+  if (!client.questions.some((question) => question.messageId === messageId && question.state.status === 'expired')) return [client, NONE]
+  return askStore(client, { type: 'revive', messageId }, ctx)
 }
 
 /** Sends what may be sent now. */
-function pump(client: ClientLink, effects: readonly ClientEffect[], ctx: ClientContext): ClientStep {
-  const { link } = client
-  if (link.status !== 'open' || link.snapshotDue !== undefined) return [client, effects]
-  const { questions, frames } = due(client.questions, ctx.now, link.window)
+function pump(client: ClientLink, ctx: ClientContext): ClientStep {
+  const { link, outbox } = client
+  if (link.status !== 'open' || link.snapshotDue !== undefined || outbox.status === 'opening') return [client, NONE]
+  const { questions, frames, lastNumber } = due(client.questions, sendTerms(client, link, ctx.now))
   // What was said on a link that has died may not have been heard; stopping twice is stopping once.
   const unheard = client.stops.filter(({ saidOn }) => saidOn !== link.socket)
-  if (frames.length + unheard.length === 0) return [client, effects]
+  if (frames.length + unheard.length === 0) return take(client, link, ctx)
   const stops = unheard.length === 0 ? client.stops : client.stops.map(({ turnId }) => ({ turnId, saidOn: link.socket }))
   const said: readonly ClientFrame[] = [...unheard.map(({ turnId }) => ({ type: 'stop', turnId }) as const), ...frames]
-  return [{ ...client, questions, stops }, [...effects, sendOn(link, ...said)]]
+  return chain([{ ...client, questions, lastNumber, stops }, [sendOn(link, ...said)]], (sending) => take(sending, link, ctx))
+}
+
+/** What the device need not keep any more. */
+function tellSettled(client: ClientLink, ctx: ClientContext): ClientStep {
+  const { settledHere } = client
+  if (settledHere.length === 0) return [client, NONE]
+  return askStore({ ...client, settledHere: [] }, { type: 'forget', messageIds: settledHere }, ctx)
+}
+
+/** A page whose link has ended leaves what it was sending to others; one whose conversation has ended, to nobody. */
+function letGo(before: ClientLink, client: ClientLink, ctx: ClientContext): ClientStep {
+  if (before.link.status === 'closed' || client.link.status === 'open') return [client, NONE]
+  if (isGone(client.link)) return refuseAll(client, ctx)
+  return before.link.status === 'open' ? release(client, ctx) : [client, NONE]
 }

@@ -1,12 +1,12 @@
 /**
- * The question box. What is typed leaves it only when the server has the question; until then it can be sent again as it is,
- * and because the form holds the same hidden id, sending it any other way asks the same one question.
+ * The question box. What is typed leaves it only when the device or the server has the question; until then it can be sent again as
+ * it is, and because the form holds the same hidden id, sending it any other way asks the same one question.
  */
-import { ErrorSummary } from 'govuk-frontend'
 import type { MessageId } from '../conversation/ids.ts'
 import { checkQuestion, normaliseQuestion, type QuestionProblem } from '../conversation/question-text.ts'
 import type { PostForm } from './browser-env.ts'
 import type { LiveWords } from '../page/page-data.ts'
+import { isOnItsWay } from './pending-view.ts'
 import type { LinkView } from './view-model.ts'
 import { find, findIn, setText, setVisible, template } from './elements.ts'
 
@@ -25,12 +25,14 @@ export interface ComposerOptions {
   readonly send: (question: { readonly messageId: MessageId; readonly text: string }) => void
   /** Posts a form without leaving the page; whether the server took it. Never rejects. */
   readonly post: PostForm
+  /** Brings components to life in what was added to the page. */
+  readonly enhance: (added: ParentNode) => void
 }
 
 export interface Composer {
   /**
-   * Looks what became of the question that was sent from the box. Once the server has it the box is free for the next one;
-   * a refused one stays in the box.
+   * Looks what became of the question that was sent from the box. Once it is kept or the server has it, the box is free for the next
+   * one; a refused one stays in the box.
    *
    * @returns refused questions that the person has in the box again, and so need not be shown anywhere else
    */
@@ -40,6 +42,9 @@ export interface Composer {
    * itself, which leads to the answer. Does nothing while somebody types another: these go before it then.
    */
   sendPlainly(waiting: readonly Sent[]): Promise<void>
+  /** Puts a text into the box for a person to change, unless something is in it. */
+  edit(text: string): boolean
+  isEmpty(): boolean
 }
 
 interface Sent {
@@ -60,7 +65,7 @@ export function createComposer(options: ComposerOptions): Composer {
     if (!options.isTaking()) return
     event.preventDefault()
     const checked = checkQuestion(box.value)
-    showProblem(box, options.words, checked.ok ? undefined : checked.problem)
+    showProblem(box, options, checked.ok ? undefined : checked.problem)
     if (!checked.ok) return
     if (!options.hasRoom()) return showNotice(options.words.tooManyWaiting)
     // The same text again is the question that is on its way already.
@@ -84,11 +89,8 @@ export function createComposer(options: ComposerOptions): Composer {
     id.value = options.mintId()
   }
 
-  /** Typed on meanwhile: that is the beginning of the next question. */
-  const isInBox = ({ text }: Sent): boolean => normaliseQuestion(box.value) === text
-
-  function accepted(question: Sent): void {
-    if (isInBox(question)) empty(box)
+  function freeFor({ text }: Sent): void {
+    if (holds(box, text)) write(box, '')
     showNotice(undefined)
     renew()
   }
@@ -100,32 +102,53 @@ export function createComposer(options: ComposerOptions): Composer {
       if (sent === undefined) return []
       const question = sent
       const pending = view.pending.find(({ messageId }) => messageId === question.messageId)
-      if (pending?.state === 'on-its-way') return []
-      if (pending?.state !== 'refused') {
-        accepted(question)
+      if (pending?.state === 'keeping' || (pending !== undefined && isOnItsWay(pending) && !pending.isKept)) return []
+      if (pending?.state !== 'refused' || pending.isKept) {
+        freeFor(question)
         return []
       }
       renew()
-      return isInBox(question) ? [question.messageId] : []
+      return holds(box, question.text) ? [question.messageId] : []
     },
-    async sendPlainly(waiting) {
-      const last = sent
-      if (last === undefined) return
-      if (box.value.trim() === '') box.value = last.text
-      const isLast = (): boolean => sent === last && isInBox(last)
-      const before = waiting.filter(({ messageId }) => messageId !== last.messageId)
-      const fields = before.map(({ messageId, text }) => fieldsOf(form, { [id.name]: messageId, [box.name]: text }))
-      if (await postAll(form.action, fields, isLast, options.post)) form.submit()
+    sendPlainly: (waiting) => sendPlainly(form, { box, id }, waiting, options.post),
+    edit(text) {
+      const isFree = isEmpty(box)
+      showNotice(isFree ? undefined : options.words.boxInUse)
+      if (isFree) write(box, text)
+      box.focus()
+      return isFree
     },
+    isEmpty: () => isEmpty(box),
   }
+}
+
+const isEmpty = (box: HTMLTextAreaElement): boolean => box.value.trim() === ''
+/** Typed on meanwhile: that is the beginning of the next question. */
+const holds = (box: HTMLTextAreaElement, text: string): boolean => normaliseQuestion(box.value) === text
+
+interface Fields {
+  readonly box: HTMLTextAreaElement
+  readonly id: HTMLInputElement
+}
+
+async function sendPlainly(form: HTMLFormElement, { box, id }: Fields, waiting: readonly Sent[], post: PostForm): Promise<void> {
+  const last = waiting.at(-1)
+  const isFree = (): boolean => isEmpty(box) || (last !== undefined && holds(box, last.text))
+  if (last === undefined || !isFree()) return
+  const before = waiting.slice(0, -1)
+  const fields = before.map(({ messageId, text }) => fieldsOf(form, { [id.name]: messageId, [box.name]: text }))
+  if (!(await postAll(form.action, fields, isFree, post))) return
+  id.value = last.messageId
+  box.value = last.text
+  form.submit()
 }
 
 function showNotice(text: string | undefined): void {
   find('send-notice').replaceChildren(...(text === undefined ? [] : [setText(template('line-template'), text)]))
 }
 
-function empty(box: HTMLTextAreaElement): void {
-  box.value = ''
+function write(box: HTMLTextAreaElement, text: string): void {
+  box.value = text
   box.dispatchEvent(new Event('input', { bubbles: true }))
 }
 
@@ -153,7 +176,7 @@ function sendOnEnter(form: HTMLFormElement, box: HTMLTextAreaElement): void {
   })
 }
 
-function showProblem(box: HTMLTextAreaElement, words: LiveWords, problem: QuestionProblem | undefined): void {
+function showProblem(box: HTMLTextAreaElement, { words, enhance }: ComposerOptions, problem: QuestionProblem | undefined): void {
   const place = find('error-summary')
   place.replaceChildren()
   document.getElementById('message-error')?.remove()
@@ -167,8 +190,10 @@ function showProblem(box: HTMLTextAreaElement, words: LiveWords, problem: Questi
   const summary = template('error-summary-template')
   setText(findIn(summary, '[data-text]'), words.problems[problem])
   place.append(summary)
-  // Takes the focus, and leads from its link to the box; the element holds on to it.
-  void new ErrorSummary(summary)
+  summary.tabIndex = -1
+  summary.focus()
+  // Leads from its link to the box's label.
+  enhance(place)
 }
 
 /** The looks and the description of an error, as the server's page has them. */

@@ -2,17 +2,26 @@ import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { Entry } from '../conversation/entry.ts'
 import { mintEntryId, mintLogId, mintMessageId, mintSessionId, mintTurnId, SERVER_DEVICE, type MessageId } from '../conversation/ids.ts'
-import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, LINK_SILENCE_MAX_MS, RECONNECT_CAP_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
+import {
+  CONNECT_TIMEOUT_MS,
+  FRAME_BYTES_MAX,
+  LINK_SILENCE_MAX_MS,
+  OUTBOX_PATIENCE_MS,
+  RECONNECT_CAP_MS,
+  SENDS_IN_FLIGHT_MAX,
+} from '../conversation/limits.ts'
 import { utf8Bytes } from '../conversation/question-text.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import type { ServerFrame } from '../protocol/protocol.ts'
 import { createFakeBrowserEnv, type FakeBrowserEnv, type FakeBrowserSocket } from '../testing/fake-browser-env.ts'
+import { SimulatedDevice } from '../testing/simulated-device.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { Connection } from './connection.ts'
 
 const random = seededRandom(1)
 const bytes = (count: number): Uint8Array => random.bytes(count)
 const SESSION = mintSessionId(bytes)
+const SCOPE = { session: SESSION, visitor: 'somebody' }
 const LOG = mintLogId(bytes)
 const TURN = mintTurnId(bytes)
 const question = (text: string): { readonly messageId: MessageId; readonly text: string; readonly inReplyTo: undefined } => ({
@@ -46,7 +55,7 @@ interface Page {
 
 function page(): Page {
   const env = createFakeBrowserEnv()
-  const connection = new Connection(env, SESSION)
+  const connection = new Connection(env, SCOPE)
   let changes = 0
   connection.onChange(() => {
     changes += 1
@@ -186,7 +195,7 @@ test('[K21] whoever listens is told once of each change, and of nothing else', (
   expect([changes() - before, connection.state.level]).toEqual([1, 'limited'])
   connection.stop(TURN)
   connection.stop(TURN)
-  connection.dismiss(mintMessageId(0, bytes))
+  connection.withdraw(mintMessageId(0, bytes))
   env.happen('offline')
   env.happen('offline')
   expect(changes() - before).toBe(3)
@@ -205,7 +214,7 @@ test('[K15] a page that comes back asks its link for a sign of life, and a perso
 test('[K15] a device that is offline from the start is known to be, and connects when it is online', () => {
   const env = createFakeBrowserEnv()
   env.isDeviceOnline = false
-  const connection = new Connection(env, SESSION)
+  const connection = new Connection(env, SCOPE)
   expect(connection.state.isDeviceOnline).toBe(false)
   env.sockets.at(-1)?.end(1006)
   env.happen('online')
@@ -241,4 +250,49 @@ test('[K12] it says when it holds as many questions as it can', () => {
   const { state } = connection
   connection.ask(question('One more?'))
   expect([held, connection.state]).toEqual([20, state])
+})
+
+test('[K25][K26] the running page keeps what it is asked, and sends it when that is done, or when it cannot be', async () => {
+  const device = new SimulatedDevice()
+  const env = createFakeBrowserEnv(device)
+  const connection = new Connection(env, SCOPE)
+  env.sockets.at(-1)?.open()
+  env.sockets.at(-1)?.say(WELCOME, NOTHING_YET)
+  await env.clock.settle()
+  const asked = question('Kept?')
+  connection.ask(asked)
+  expect(connection.state.questions.map(({ state }) => state.status)).toEqual(['keeping'])
+  await env.clock.settle()
+  expect(device.records).toMatchObject([{ messageId: asked.messageId, text: 'Kept?', visitor: 'somebody' }])
+  expect(env.sockets.at(-1)?.heard.at(-1)).toMatchObject({ type: 'send', text: 'Kept?', number: 1 })
+  env.isDeviceSilent = true
+  connection.ask(question('Not kept?'))
+  await env.clock.advance(OUTBOX_PATIENCE_MS)
+  expect(env.sockets.at(-1)?.heard.at(-1)).toMatchObject({ type: 'send', text: 'Not kept?', number: 2 })
+})
+
+test('[K27][K36] the next page has what is kept, sends it, and hears of what others do', async () => {
+  const device = new SimulatedDevice()
+  const [first, second] = [createFakeBrowserEnv(device), createFakeBrowserEnv(device)]
+  new Connection(first, SCOPE).ask(question('Who sends this?'))
+  await first.clock.settle()
+  const connection = new Connection(second, SCOPE)
+  await second.clock.settle()
+  expect(connection.state.questions.map(({ text, state }) => [text, state.status])).toEqual([['Who sends this?', 'kept']])
+  const other = new Connection(first, SCOPE)
+  other.ask(question('And this?'))
+  await first.clock.settle()
+  second.hint()
+  await second.clock.settle()
+  connection.withdraw(...connection.state.questions.map(({ messageId }) => messageId))
+  await second.clock.settle()
+  expect(device.records).toEqual([])
+})
+
+test('[K37] a page that is left closes its socket, and opens another when it comes back', () => {
+  const { env, newest, connection } = openPage()
+  env.happen('left')
+  expect([newest().closes, connection.state.link.status]).toEqual([[1000], 'waiting'])
+  env.happen('woke')
+  expect(env.sockets).toHaveLength(2)
 })

@@ -1,13 +1,14 @@
 /**
- * The live link of one page on real parts: runs the decisions of `client-link.ts` over the browser's sockets and clock.
+ * The live link of one page on real parts: runs the decisions of `client-link.ts` over the browser's sockets, storage and clock.
  *
  * It never gives up for good unless the server says so, and it decides nothing itself.
  */
-import { mintDeviceId, type DeviceId, type MessageId, type SessionId, type TurnId } from '../conversation/ids.ts'
+import { mintDeviceId, type DeviceId, type MessageId, type TurnId } from '../conversation/ids.ts'
 import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
-import type { BrowserEnv, BrowserSocket } from './browser-env.ts'
+import type { BrowserEnv, BrowserSocket, OutboxStore } from './browser-env.ts'
 import { canAsk, initialLink, nextDeadline, step } from './client-link.ts'
-import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from './client-link-state.ts'
+import type { ClientContext, ClientEffect, ClientEvent, ClientLink, Rendered } from './client-link-state.ts'
+import type { OutboxScope } from './outbox.ts'
 
 /** What a person asked; the text has passed `checkQuestion`. */
 export interface NewQuestion {
@@ -16,24 +17,27 @@ export interface NewQuestion {
   readonly inReplyTo: MessageId | undefined
 }
 
-/** Connects as soon as it is made. It lives as long as its page; there is nothing to close. */
+/** Connects as soon as it is made; `rendered` is what the served page shows. It lives as long as its page; there is nothing to close. */
 export class Connection {
   readonly #env: BrowserEnv
   readonly #context: () => ClientContext
+  readonly #outbox: OutboxStore | undefined
   readonly #listeners: (() => void)[] = []
   /** Only the newest is ever spoken to. */
   #socket: { readonly number: number; readonly socket: BrowserSocket } | undefined
   #cancelTick: (() => void) | undefined
   #state: ClientLink
 
-  constructor(env: BrowserEnv, session: SessionId) {
+  constructor(env: BrowserEnv, scope: OutboxScope, rendered?: Rendered) {
     const { clock, chance, randomBytes } = env
     const mintDevice = (): DeviceId => mintDeviceId(randomBytes)
     this.#env = env
     this.#context = () => ({ now: clock.monotonic(), chance, mintDevice })
-    this.#state = initialLink(session, mintDevice())
+    this.#outbox = env.openOutbox(scope)
+    this.#state = initialLink(scope.session, mintDevice(), this.#outbox !== undefined)
     env.onPageEvent((event) => this.#dispatch({ type: event }))
-    this.#dispatch({ type: 'start' })
+    this.#outbox?.onHint(() => this.#dispatch({ type: 'hinted' }))
+    this.#dispatch({ type: 'start', former: env.succeed(this.#state.page), ...(rendered && { rendered }) })
     if (!env.isOnline()) this.#dispatch({ type: 'offline' })
   }
 
@@ -47,7 +51,7 @@ export class Connection {
     return canAsk(this.#state)
   }
 
-  /** Sends the question until the server has it or refuses it. Without room it does nothing. */
+  /** Keeps the question on the device and sends it until the server has it or refuses it. Without room it does nothing. */
   ask(question: NewQuestion): void {
     this.#dispatch({ type: 'ask', ...question })
   }
@@ -56,9 +60,14 @@ export class Connection {
     this.#dispatch({ type: 'stop', turnId })
   }
 
-  /** The person has seen that this question was refused. */
-  dismiss(messageId: MessageId): void {
-    this.#dispatch({ type: 'dismiss', messageId })
+  /** Takes questions back that nobody has sent, or that nobody will. */
+  withdraw(...messageIds: readonly MessageId[]): void {
+    this.#dispatch({ type: 'withdraw', messageIds })
+  }
+
+  /** Sends a question that has waited too long to be sent by itself. */
+  revive(messageId: MessageId): void {
+    this.#dispatch({ type: 'revive', messageId })
   }
 
   /** Tries to connect at once. */
@@ -100,9 +109,17 @@ export class Connection {
       case 'close':
         if (this.#socket?.number === effect.socket) this.#socket.socket.close(effect.code)
         return
+      case 'store':
+        this.#store(effect)
+        return
       case 'verify':
         this.#verify(effect)
     }
+  }
+
+  #store({ change }: ClientEffect & { readonly type: 'store' }): void {
+    // Without a storage the link asks for nothing; it never rejects.
+    void this.#outbox?.apply(change).then((outcome) => this.#dispatch({ ...outcome, change }))
   }
 
   #open(number: number): void {

@@ -7,7 +7,7 @@ const pendingOn = ({ client }: ClientLinkPlay) => viewOfLink(client).pending.map
 
 test('[W21] a question stands below the conversation until the log shows it, and never in both places', () => {
   const play = open().on(ask(1))
-  expect(pendingOn(play)).toEqual([[messageIdOf(1), 'on-its-way']])
+  expect(pendingOn(play)).toEqual([[messageIdOf(1), 'unknown']])
   play.hears(accepted(1, 6))
   expect(pendingOn(play)).toEqual([[messageIdOf(1), 'accepted']])
   play.hears(questionAt(6, 1))

@@ -1,5 +1,6 @@
 /** What the page shows of the client link. Pure. */
-import { CLOSE_CODES } from '../protocol/close-codes.ts'
+import { mayWithdraw } from './client-link.ts'
+import { isGone } from './client-link-socket.ts'
 import type { ClientLink, LinkStatus } from './client-link-state.ts'
 import { blocksOf, showsQuestion } from './log-view.ts'
 import type { OutgoingQuestion } from './outgoing-questions.ts'
@@ -10,7 +11,8 @@ export function viewOfLink(link: ClientLink): LinkView {
   const inLog = new Set(items.flatMap((item) => (item.kind === 'question' ? [item.messageId] : [])))
   // A question that the log shows further up, before the first item held, must not move below the conversation.
   const isShown = ({ messageId, state }: OutgoingQuestion): boolean =>
-    inLog.has(messageId) || (state.status === 'accepted' && showsQuestion(link.view, messageId, state.seq))
+    inLog.has(messageId) ||
+    (state.status === 'accepted' && (showsQuestion(link.view, messageId, state.seq) || link.rendered.shown.includes(messageId)))
   return {
     status: statusOf(link.link),
     isDeviceOffline: !link.isDeviceOnline,
@@ -19,6 +21,8 @@ export function viewOfLink(link: ClientLink): LinkView {
     blocksOf: (answer) => blocksOf(link.view, answer),
     pending: link.questions.filter((question) => !isShown(question)).map(pendingOf),
     forks: link.forks,
+    failures: link.link.status === 'closed' ? 0 : link.link.failures,
+    keeps: link.outbox.status === 'open' || link.outbox.status === 'opening',
   }
 }
 
@@ -31,20 +35,28 @@ function statusOf(link: LinkStatus): LinkView['status'] {
     case 'open':
       return link.snapshotDue === undefined ? 'connected' : 'away'
     case 'closed':
-      return link.code === CLOSE_CODES.sessionGone || link.code === CLOSE_CODES.sessionExpired ? 'gone' : 'closed'
+      return isGone(link) ? 'gone' : 'closed'
   }
 }
 
-function pendingOf({ messageId, text, askedAt, state }: OutgoingQuestion): PendingQuestion {
-  const known = { messageId, text, sentAt: askedAt, retryAt: 0 }
+function pendingOf(question: OutgoingQuestion): PendingQuestion {
+  const { messageId, text, askedAt, keptAt, isKept, state } = question
+  const mayTakeBack = mayWithdraw(question)
+  const known = { messageId, text, sentAt: askedAt, keptAt, isKept, mayTakeBack, code: undefined, retryAt: 0 }
   switch (state.status) {
+    case 'keeping':
+      return { ...known, state: 'keeping' }
+    case 'kept':
+      return { ...known, state: state.isTried ? 'unknown' : 'kept' }
     case 'waiting':
-      return { ...known, state: 'on-its-way', code: state.code, retryAt: state.retryAt }
+      return { ...known, state: state.isUnknown ? 'unknown' : 'held', code: state.code, retryAt: state.retryAt }
     case 'sending':
-      return { ...known, state: 'on-its-way', code: undefined }
+      return { ...known, state: 'unknown' }
     case 'accepted':
-      return { ...known, state: 'accepted', code: undefined }
+      return { ...known, state: 'accepted' }
     case 'refused':
       return { ...known, state: 'refused', code: state.code }
+    case 'expired':
+      return { ...known, state: 'expired' }
   }
 }

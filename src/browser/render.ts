@@ -67,6 +67,7 @@ function renderConnection(connection: Connection): void {
   const action = connection.kind === 'none' ? undefined : connection.action
   setVisible(find('try-now'), action === 'try-now')
   setVisible(find('start-new'), action === 'start-new')
+  setVisible(find('unsent'), connection.kind === 'said' && connection.mayDelete)
 }
 
 function renderReady({ ready }: PageView): void {
@@ -134,7 +135,8 @@ function createPut(): (element: HTMLElement, item: ShownItem) => void {
     putText(element, item)
     putStatus(findIn(element, '[data-status]'), item)
     putSources(element, item)
-    putAction(element, item)
+    if (item.choices.length > 0) putChoices(element, item)
+    else putAction(element, item)
   }
 }
 
@@ -146,7 +148,10 @@ const isSame = (one: ShownItem, other: ShownItem): boolean =>
   one.blocks.length === other.blocks.length &&
   one.isWorking === other.isWorking &&
   one.action?.name === other.action?.name &&
+  choicesIn(one) === choicesIn(other) &&
   one.status.join('\n') === other.status.join('\n')
+
+const choicesIn = ({ choices }: ShownItem): string => choices.map(({ name, label }) => name + label).join()
 
 /** Appends the blocks that are new, and shows as text what is not in blocks yet. */
 function putText(element: HTMLElement, { kind, blocks, text }: ShownItem): void {
@@ -208,10 +213,22 @@ function putAction(element: HTMLElement, { action }: ShownItem): void {
   findIn(form, 'input[name=inReplyTo]', HTMLInputElement).value = action.messageId
   if (action.name === 'ask-again') findIn(form, 'input[name=question]', HTMLInputElement).value = action.text
   const button = findIn(form, 'button')
-  const about = findIn(button, '[data-about]')
-  setText(about, action.about)
-  button.replaceChildren(action.label, about)
+  button.replaceChildren(action.label, setText(findIn(button, '[data-about]'), action.about))
   place.replaceChildren(form)
+}
+
+/** What a person can do with a question that waits on the device. */
+function putChoices(element: HTMLElement, { choices }: ShownItem): void {
+  const place = findIn(element, '[data-actions]')
+  if (place.contains(document.activeElement)) focusOn(findIn(element, 'h3'))
+  place.replaceChildren(
+    ...choices.map(({ name, label, about }) => {
+      const button = template('choice-template')
+      button.dataset['choice'] = name
+      button.replaceChildren(label, setText(findIn(button, '[data-about]'), about))
+      return button
+    }),
+  )
 }
 
 type HtmlPolicy = { createHTML(html: string): string }

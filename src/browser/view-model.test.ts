@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { AnswerItem, AnswerStatus, Item, QuestionItem } from '../conversation/conversation.ts'
 import { mintMessageId, mintTurnId } from '../conversation/ids.ts'
 import { ENGLISH } from '../gateway/words.ts'
-import { initialView, nextDeadline, stepView, type LinkView, type PendingQuestion, type ViewState } from './view-model.ts'
+import { initialView, nextDeadline, stepView, type PageView, type LinkView, type PendingQuestion, type ViewState } from './view-model.ts'
 
 const words = ENGLISH.live
 const ids = (byte: number) => ({
@@ -41,7 +41,10 @@ const pending = (byte: number, change: Partial<PendingQuestion> = {}): PendingQu
   messageId: ids(byte).messageId,
   text: `Question ${byte}?`,
   sentAt: 0,
-  state: 'on-its-way',
+  keptAt: 0,
+  isKept: true,
+  mayTakeBack: false,
+  state: 'unknown',
   code: undefined,
   retryAt: 0,
   ...change,
@@ -55,6 +58,8 @@ const LINK: LinkView = {
   blocksOf: () => ({ html: [], upTo: 0 }),
   pending: [],
   forks: 0,
+  failures: 0,
+  keeps: true,
 }
 
 /** A page over time: each call is one look at the link. */
@@ -185,6 +190,50 @@ describe('the connection', () => {
   })
 })
 
+describe('without a link', () => {
+  const kept = (byte: number): PendingQuestion => pending(byte, { state: 'kept', mayTakeBack: true })
+  const mayDelete = ({ connection }: PageView): boolean => connection.kind === 'said' && connection.mayDelete
+
+  test('[W92] the page says how many questions wait, and offers to delete those that nobody has sent', () => {
+    const page = createPage()
+    page.at(0)
+    page.at(1, { status: 'away', pending: [kept(1), kept(2), pending(3), pending(4, { state: 'refused' })] })
+    expect(page.says(3_000)).toEqual([words.reconnecting, '3 questions are waiting to be sent.'])
+    expect(mayDelete(page.at(3_001))).toBe(true)
+    expect(mayDelete(page.at(3_002, { pending: [pending(3)] }))).toBe(false)
+    expect(mayDelete(page.at(3_003, { pending: [{ ...kept(1), isKept: false }] }))).toBe(false)
+    expect(page.says(3_004, { pending: [kept(1)] })).toEqual([words.reconnecting, words.oneUnsent])
+    expect(mayDelete(page.at(3_005, { status: 'connected' }))).toBe(false)
+  })
+
+  test('[W93] it says after the fifth failure that it goes on, and offers to try at once', () => {
+    const page = createPage()
+    page.at(0, { status: 'away', failures: 4 })
+    expect(page.says(2_000)).toEqual([words.connecting])
+    page.at(2_001, { failures: 5 })
+    expect(page.says(4_001)).toEqual([words.stillTrying, '[try-now]'])
+    const later = createPage()
+    later.at(0)
+    later.at(1, { status: 'away', failures: 1 })
+    expect(later.says(2_001)).toEqual([words.reconnecting])
+    // Still the same outage.
+    expect(later.says(2_002, { failures: 5 })).toEqual([words.stillTrying, '[try-now]'])
+    expect(later.says(2_003, { status: 'connected', failures: 0 })).toEqual([words.connectedAgain])
+  })
+
+  test('[W90] it promises to save a question on the device only where that is so', () => {
+    const page = createPage()
+    page.at(0, { status: 'away', isDeviceOffline: true })
+    expect(page.says(2_000)).toEqual([words.browserOffline])
+    expect(page.says(2_001, { keeps: false })).toEqual([words.browserOfflineUnkept])
+  })
+
+  test('[W21] what was refused before the page was loaded is no news', () => {
+    const page = createPage()
+    expect(page.at(0, { pending: [pending(1, { state: 'refused' })] }).alert).toBeUndefined()
+  })
+})
+
 describe('a question of this page', () => {
   test('[W21] it stands below the conversation, and is "sending" only when it takes a second', () => {
     const page = createPage()
@@ -196,7 +245,8 @@ describe('a question of this page', () => {
     expect(view.items.at(-1)?.status).toEqual([])
     expect(page.next()).toBe(1_000)
     expect(page.status(1_000).slice(1)).toEqual([words.sending])
-    expect(page.at(1_000, { status: 'away' }).items.at(-1)?.status).toEqual([words.notYet])
+    // A link that has only just gone is not told of, so neither is what it means for the question.
+    expect(page.at(1_000, { status: 'away' }).items.at(-1)?.status).toEqual([words.sending])
   })
 
   test('[W21] once in the log it keeps its key and is there once', () => {

@@ -7,10 +7,11 @@
  */
 import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
 import type { MessageId, TurnId } from '../conversation/ids.ts'
-import { questionKey, viewItems, type ItemView } from '../page/item-view.ts'
+import { viewItems, type ItemView } from '../page/item-view.ts'
 import { fill, type ItemWords, type LiveWords } from '../page/page-data.ts'
 import { NOTICE_ATTEMPT, type LEVELS, type RejectCode } from '../protocol/protocol.ts'
 import { announce, SPEAK_EVERY_MS, TAKING_LONG_AFTER_MS, type ReadyAnswer } from './announcements.ts'
+import { isOnItsWay, pendingItems, sayRefused, SENDING_AFTER_MS } from './pending-view.ts'
 
 /** A question of this page that the log does not show yet. */
 export interface PendingQuestion {
@@ -18,8 +19,17 @@ export interface PendingQuestion {
   readonly text: string
   /** When the person sent it, monotonic ms. */
   readonly sentAt: number
-  /** `accepted`: the server has it and the log is about to show it. `refused`: the server will never take it. */
-  readonly state: 'on-its-way' | 'accepted' | 'refused'
+  /** The same in milliseconds since the epoch, once it is on the device; 0: by another release, which did not say. */
+  readonly keptAt: number
+  /** The device keeps it, so it survives this page. */
+  readonly isKept: boolean
+  /** Nobody can have sent it, or nobody will. */
+  readonly mayTakeBack: boolean
+  /**
+   * `keeping`: on its way to the device. `kept`: never sent. `held`: to be sent, and not at the server. `unknown`: it may be there.
+   * `accepted`: it is, and the log is about to show it. `refused`: the server will never take it. `expired`: not sent by itself any more.
+   */
+  readonly state: 'keeping' | 'kept' | 'held' | 'unknown' | 'accepted' | 'refused' | 'expired'
   /** Why it was refused or has to wait. */
   readonly code: RejectCode | undefined
   /** When a question that has to wait is sent again, monotonic ms. */
@@ -45,19 +55,37 @@ export interface LinkView {
   readonly pending: readonly PendingQuestion[]
   /** How often the log turned out not to be the one that was shown. */
   readonly forks: number
+  /** Tries to connect that failed in a row. */
+  readonly failures: number
+  /** The device keeps questions. */
+  readonly keeps: boolean
+}
+
+/** What a person can do with a question that is not in the log; live only, because without a script there are none. */
+export interface Choice {
+  readonly name: 'send-now' | 'revive' | 'edit' | 'delete'
+  readonly label: string
+  readonly about: string
 }
 
 export interface ShownItem extends ItemView {
   /** A question's text, or the part of an answer or notice that is not in blocks. */
   readonly text: string
   readonly blocks: readonly string[]
-  /** Sent from this page and not in the log. */
+  /** Sent from this device and not in the log. */
   readonly isPending: boolean
+  readonly choices: readonly Choice[]
 }
 
 export type Connection =
   | { readonly kind: 'none' }
-  | { readonly kind: 'said'; readonly lines: readonly string[]; readonly action: 'try-now' | 'start-new' | undefined }
+  | {
+      readonly kind: 'said'
+      readonly lines: readonly string[]
+      readonly action: 'try-now' | 'start-new' | undefined
+      /** Questions on the device that nobody has sent can be deleted all at once. */
+      readonly mayDelete: boolean
+    }
 
 export interface PageView {
   readonly connection: Connection
@@ -92,7 +120,8 @@ interface Memory {
   readonly before: readonly Item[] | undefined
   /** When the running answer was last spoken of, monotonic ms. */
   readonly spokeAt: number
-  readonly alerted: ReadonlySet<MessageId>
+  /** Questions that were on their way: of them it is news that they were refused. */
+  readonly onTheirWay: ReadonlySet<MessageId>
   readonly now: number
   readonly pendingSince: readonly number[]
   readonly forks: number
@@ -103,6 +132,7 @@ type ConnectionKind =
   | 'connecting'
   | 'lost'
   | 'trying-long'
+  | 'failing'
   | 'again'
   | 'device-offline'
   | 'limited'
@@ -123,7 +153,8 @@ export interface ViewContext {
 /** A change of the connection is shown once it has lasted this long. */
 const SHOW_AFTER_MS = 2_000
 const OFFER_RETRY_AFTER_MS = 30_000
-const SENDING_AFTER_MS = 1_000
+/** After so many failures in a row the page says that it goes on trying (requirement R1). */
+const FAILURES_SAID = 5
 const STILL_LOOKING_AFTER_MS = 7_000
 
 const NOTHING: PageView = {
@@ -148,7 +179,7 @@ export const initialView = (now: number): ViewState => ({
     waitingSince: new Map(),
     before: undefined,
     spokeAt: now,
-    alerted: new Set(),
+    onTheirWay: new Set(),
     now,
     pendingSince: [],
     forks: 0,
@@ -169,13 +200,13 @@ export function stepView(state: ViewState, link: LinkView, context: ViewContext,
     waitingSince,
     linksIn: (answer) => countLinks(link.blocksOf(answer).html),
   })
-  const refused = link.pending.filter((question) => question.state === 'refused')
-  const fresh = refused.findLast(({ messageId }) => !memory.alerted.has(messageId))
+  const onTheirWay = link.pending.filter(isOnItsWay)
+  const fresh = link.pending.findLast(({ messageId, state: how }) => how === 'refused' && memory.onTheirWay.has(messageId))
   const ready = said.ready ?? (acted ? undefined : state.view.ready)
   return {
     view: {
       connection: sayConnection(connection, link, context),
-      items: [...shownItems(link, waitingSince, context), ...link.pending.map((question) => pendingItem(question, link, context))],
+      items: [...shownItems(link, waitingSince, context), ...pendingItems(link, isCalm(connection), context)],
       running: link.items.find((item): item is QuestionItem => item.kind === 'question' && isOpen(item) && !item.isStopping),
       ready,
       alert: fresh === undefined ? undefined : sayRefused(fresh, context.words),
@@ -189,9 +220,9 @@ export function stepView(state: ViewState, link: LinkView, context: ViewContext,
       waitingSince,
       before: link.status === 'connected' || memory.before !== undefined ? link.items : undefined,
       spokeAt: said.spokeAt,
-      alerted: new Set(refused.map(({ messageId }) => messageId)),
+      onTheirWay: new Set(onTheirWay.map(({ messageId }) => messageId)),
       now,
-      pendingSince: link.pending.filter((question) => question.state === 'on-its-way').map(({ sentAt }) => sentAt),
+      pendingSince: onTheirWay.map(({ sentAt }) => sentAt),
       forks: link.forks,
     },
   }
@@ -213,6 +244,8 @@ export function nextDeadline({ memory }: ViewState): number | undefined {
 const isAnswering = (items: readonly Item[] | undefined): boolean =>
   items?.some((item) => item.kind === 'answer' && item.status === 'streaming') === true
 
+const isCalm = ({ shown }: ConnectionMemory): boolean => shown === 'none' || shown === 'again'
+
 type ConnectionMemory = Pick<Memory, 'shown' | 'candidate' | 'wasConnected'>
 
 function stepConnection(memory: Memory, link: LinkView, now: number, acted: boolean): ConnectionMemory {
@@ -225,19 +258,20 @@ function stepConnection(memory: Memory, link: LinkView, now: number, acted: bool
 }
 
 /** Trying for long is still the same outage. */
-const baseKind = (kind: ConnectionKind): ConnectionKind => (kind === 'trying-long' ? 'lost' : kind)
+const baseKind = (kind: ConnectionKind): ConnectionKind => (kind === 'trying-long' || kind === 'failing' ? 'lost' : kind)
 
 function connectionKind(memory: Memory, link: LinkView, now: number, acted: boolean): ConnectionKind {
   if (link.status === 'closed' || link.status === 'gone') return link.status
   if (link.status !== 'connected') {
     if (link.isDeviceOffline) return 'device-offline'
+    if (link.failures >= FAILURES_SAID) return 'failing'
     if (!memory.wasConnected) return 'connecting'
     const isLong = baseKind(memory.candidate.kind) === 'lost' && now - memory.candidate.since >= OFFER_RETRY_AFTER_MS
     return isLong ? 'trying-long' : 'lost'
   }
   if (link.level !== 'full') return link.level
   if (link.forks > memory.forks || (memory.shown === 'restored' && !acted)) return 'restored'
-  const wasOutage = memory.shown === 'lost' || memory.shown === 'trying-long' || memory.shown === 'device-offline'
+  const wasOutage = baseKind(memory.shown) === 'lost' || memory.shown === 'device-offline'
   if (wasOutage) return 'again'
   return memory.shown === 'again' && !acted ? 'again' : 'none'
 }
@@ -247,6 +281,7 @@ function sayConnection({ shown }: ConnectionMemory, link: LinkView, { words }: V
     kind: 'said',
     lines: [line, ...sayUnsent(link, words)],
     action,
+    mayDelete: link.status === 'away' && link.pending.some(({ state, isKept }) => state === 'kept' && isKept),
   })
   switch (shown) {
     case 'none':
@@ -257,10 +292,12 @@ function sayConnection({ shown }: ConnectionMemory, link: LinkView, { words }: V
       return said(words.reconnecting)
     case 'trying-long':
       return said(words.reconnecting, 'try-now')
+    case 'failing':
+      return said(words.stillTrying, 'try-now')
     case 'again':
       return said(words.connectedAgain)
     case 'device-offline':
-      return said(words.browserOffline)
+      return said(link.keeps ? words.browserOffline : words.browserOfflineUnkept)
     case 'limited':
       return said(words.limited)
     case 'offline':
@@ -275,7 +312,7 @@ function sayConnection({ shown }: ConnectionMemory, link: LinkView, { words }: V
 }
 
 function sayUnsent({ status, pending }: LinkView, words: LiveWords): readonly string[] {
-  const count = pending.filter(({ state }) => state === 'on-its-way').length
+  const count = pending.filter(isOnItsWay).length
   if (status === 'connected' || count === 0) return []
   return [count === 1 ? words.oneUnsent : fill(words.manyUnsent, { count })]
 }
@@ -293,72 +330,20 @@ function shownItems(link: LinkView, waitingSince: Memory['waitingSince'], contex
   const views = viewItems(link.items, { words: context.itemWords, now: context.wallNow, hasLinks })
   return views.map((view, index) => {
     const item = link.items[index]
-    if (item === undefined || item.kind === 'question') return { ...view, text: item?.text ?? '', blocks: [], isPending: false }
+    if (item === undefined || item.kind === 'question')
+      return { ...view, text: item?.text ?? '', blocks: [], choices: [], isPending: false }
     const { html, upTo } = link.blocksOf(item.kind === 'notice' ? { turnId: item.turnId, attempt: NOTICE_ATTEMPT } : item)
     const since = waitingSince.get(item.turnId)
     const status = since === undefined ? view.status : [sayWaiting(context.now - since, context)]
     const rest = item.text.slice(upTo)
     const text = rest.trim() === '' ? '' : rest.trimStart()
-    return { ...view, status, text, blocks: html, isPending: false }
+    return { ...view, status, text, blocks: html, choices: [], isPending: false }
   })
 }
 
 function sayWaiting(waitedMs: number, { itemWords, words }: ViewContext): string {
   if (waitedMs >= TAKING_LONG_AFTER_MS) return words.takingLong
   return waitedMs >= STILL_LOOKING_AFTER_MS ? words.stillLooking : itemWords.finding
-}
-
-function pendingItem(question: PendingQuestion, link: LinkView, context: ViewContext): ShownItem {
-  const isRefused = question.state === 'refused'
-  return {
-    kind: 'question',
-    key: questionKey(question.messageId),
-    heading: context.itemWords.you,
-    time: '',
-    isoTime: '',
-    status: isRefused ? [`${context.words.notSentTag}. ${sayRefused(question, context.words)}`] : sayOnItsWay(question, link, context),
-    state: isRefused ? 'attention' : 'running',
-    action: undefined,
-    text: question.text,
-    blocks: [],
-    isPending: true,
-    isWorking: false,
-  }
-}
-
-function sayOnItsWay({ code, retryAt, sentAt }: PendingQuestion, { status }: LinkView, { words, now }: ViewContext): readonly string[] {
-  if (now - sentAt < SENDING_AFTER_MS) return []
-  if (status !== 'connected') return [words.notYet]
-  if (retryAt <= now) return [words.sending]
-  switch (code) {
-    case 'rate':
-      return [fill(words.heldRate, { seconds: Math.ceil((retryAt - now) / 1_000) })]
-    case 'overload':
-      return [words.heldOverload]
-    case 'conflict':
-    case 'order':
-    case 'invalid':
-    case 'closed':
-    case 'unavailable':
-    case undefined:
-      return [words.heldUnavailable]
-  }
-}
-
-function sayRefused({ code }: PendingQuestion, words: LiveWords): string {
-  switch (code) {
-    case 'overload':
-      return words.overload
-    case 'closed':
-      return words.closed
-    case 'rate':
-    case 'conflict':
-    case 'order':
-    case 'invalid':
-    case 'unavailable':
-    case undefined:
-      return words.notSent
-  }
 }
 
 const countLinks = (blocks: readonly string[]): number => blocks.reduce((count, html) => count + (html.split('<a ').length - 1), 0)

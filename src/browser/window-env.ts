@@ -3,7 +3,9 @@
  */
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
+import { mintDeviceId, type RandomBytes } from '../conversation/ids.ts'
 import type { BrowserEnv, BrowserSocket, PostForm, SocketListener } from './browser-env.ts'
+import { createIndexedOutbox } from './indexed-outbox.ts'
 
 const ABNORMAL = 1006
 const POST_MAX_MS = 10_000
@@ -31,12 +33,14 @@ const clock: Clock = {
     }),
 }
 
+const randomBytes: RandomBytes = (count) => crypto.getRandomValues(new Uint8Array(count))
+
 /** @param path of the live link on this origin, such as `/ws` */
 export function createWindowEnv(path: string): BrowserEnv {
   return {
     clock,
     chance: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
-    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    randomBytes,
     isOnline: () => navigator.onLine,
     openSocket: (listener) => openSocket(new URL(path, location.href), listener),
     digest,
@@ -49,7 +53,24 @@ export function createWindowEnv(path: string): BrowserEnv {
       document.addEventListener('visibilitychange', () => {
         if (document.visibilityState === 'visible') listener('woke')
       })
+      addEventListener('pagehide', () => listener('left'))
     },
+    openOutbox: (scope) => createIndexedOutbox(scope, { now: () => clock.now(), mintBirth: () => mintDeviceId(randomBytes) }),
+    succeed,
+  }
+}
+
+/** Survives a reload and a crash of the tab, and nothing else. */
+const TAB_KEY = 'chat-page'
+
+function succeed(page: string): string | undefined {
+  try {
+    const former = sessionStorage.getItem(TAB_KEY) ?? undefined
+    sessionStorage.setItem(TAB_KEY, page)
+    return former
+  } catch {
+    // A browser that keeps nothing: what an earlier page was sending is free when its lease is over.
+    return undefined
   }
 }
 

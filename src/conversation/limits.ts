@@ -121,6 +121,14 @@ export const CONNECT_TIMEOUT_MS = 5_000
 export const ACCEPT_TIMEOUT_MS = 5_000
 /** Questions a page holds that the server has not settled. */
 export const UNSETTLED_QUESTIONS_MAX = 20
+/** A page that sends a question holds it for so long; one that died leaves it to another page then. */
+export const OUTBOX_LEASE_MS = 10_000
+/** A question that waited longer on the device is not sent by itself any more. */
+export const OUTBOX_EXPIRES_MS = 24 * 3_600_000
+/** What no page can show any more is deleted from the device after so long; another visitor's, once it has expired. */
+export const OUTBOX_KEPT_MAX_MS = 7 * 24 * 3_600_000
+/** The device's storage answers within this time, or the page does without it. */
+export const OUTBOX_PATIENCE_MS = 3_000
 
 /** Markdown of one rendered block and of one answer, in UTF-16 units, and blocks of one answer; what is beyond is shown as plain text … */
 export const ANSWER_BLOCK_CHARS_MAX = 20_000

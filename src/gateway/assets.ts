@@ -43,7 +43,10 @@ export interface Asset {
 /** Where a page's own files are. */
 export interface AssetPaths {
   readonly css: string
-  readonly js: string
+  /** The chat page's script … */
+  readonly chat: string
+  /** … and that of every other page. */
+  readonly components: string
   readonly icon: string
 }
 
@@ -88,7 +91,7 @@ export function loadAssets(): Assets {
   ])
   const at = (name: string): string => `/assets/${nameOf(name)}`
   return {
-    pathsOf: (brand) => ({ css: at(`${brand}.css`), js: at('chat.js'), icon: at('icon.svg') }),
+    pathsOf: (brand) => ({ css: at(`${brand}.css`), chat: at('chat.js'), components: at('components.js'), icon: at('icon.svg') }),
     find: (name) => assets.get(name),
   }
 }

@@ -12,6 +12,7 @@ import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
 import type { Paths } from './paths.ts'
 import { LINK_PATH } from './routes.ts'
 import type { OwnConversation } from './visitor-sessions.ts'
+import { deviceOwnerOf } from './visitor.ts'
 import { ENGLISH } from './words.ts'
 
 /** What is special about this rendering of the page. */
@@ -56,7 +57,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
   const mintId = (): MessageId => mintMessageId(context.clock.now(), context.randomBytes)
 
   return {
-    render(request, { session, conversation }, options = {}) {
+    render(request, { session, conversation, cursor }, options = {}) {
       const now = context.clock.now()
       const service = context.service()
       const words = itemWordsOf(service)
@@ -94,6 +95,8 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         blank: BLANK,
         pageData: dataBlock({
           session: session.id,
+          visitor: deviceOwnerOf(session.visitor, context.settings.secret),
+          log: { head: cursor?.seq ?? 0, settled: context.log.profile.durability === 'fsync' ? (cursor?.seq ?? 0) : 0 },
           linkPath: paths.at(LINK_PATH),
           itemWords: words,
           liveWords: ENGLISH.live,

@@ -13,6 +13,7 @@ import type { GatewayContext } from './gateway-context.ts'
 import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
 import { postedMessageId, postedQuestion, putQuestion } from './put-question.ts'
 import { waitForAnswer } from './wait-for-answer.ts'
+import { deviceOwnerOf } from './visitor.ts'
 import { ENGLISH } from './words.ts'
 
 /** How long the list says that a conversation was deleted. */
@@ -164,7 +165,11 @@ async function confirmDelete(shell: PageShell, request: Request, h: ResponseTool
   const base = context.paths.conversation(session.id)
   const back = { text: ENGLISH.chrome.back, href: base }
   const keptUntil = keptUntilLine(shell, session)
-  return htmlReply(h, renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back, keptUntil }))
+  const device = { session: session.id, visitor: deviceOwnerOf(session.visitor, context.settings.secret) }
+  return htmlReply(
+    h,
+    renderPage(shell, request, 'delete', { title: ENGLISH.remove.heading, robots: 'none', base, back, keptUntil, device }),
+  )
 }
 
 async function remove(context: GatewayContext, request: Request, h: ResponseToolkit): ReturnType<Handler> {

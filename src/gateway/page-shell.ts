@@ -54,7 +54,12 @@ export function renderPage(shell: PageShell, request: Request, name: ViewName, m
     ...profileModel(paths, context.service()),
     root: paths.root,
     brand: settings.brand,
-    assets: { css: paths.at(assets.css), js: paths.at(assets.js), icon: paths.at(assets.icon) },
+    assets: {
+      css: paths.at(assets.css),
+      chat: paths.at(assets.chat),
+      components: paths.at(assets.components),
+      icon: paths.at(assets.icon),
+    },
     cspNonce: context.nonceOf(request),
     footerLinks: [
       { href: paths.at('/accessibility'), text: ENGLISH.chrome.accessibility },

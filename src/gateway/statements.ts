@@ -38,6 +38,7 @@ Tell the team that runs this service. Say which page you were on and what happen
 - your questions and the answers to them
 - the times at which they were sent
 - a random number in a cookie that connects your browser to your conversations
+- on your own device, a question that has not reached us yet, until it has or you delete it
 
 You do not sign in, and we do not ask who you are. Do not include personal information in your questions.
 
@@ -64,6 +65,13 @@ You can delete a conversation at any time. It is removed from this service at on
 |---|---|---|
 | visitor | Connects your browser to your conversations, so that nobody else can read them | 2 days after your last visit, or later if conversations are kept for longer |
 
-Where the service uses HTTPS the name of the cookie starts with \`__Host-\`.`,
+Where the service uses HTTPS the name of the cookie starts with \`__Host-\`.
+
+## What else is saved on your device
+
+| Name | What it does | When it goes |
+|---|---|---|
+| chat (IndexedDB) | Keeps a question that you sent until we have it, so that it is not lost when your connection or your device fails | When we have the question or you delete it; what is left is deleted after a week |
+| chat-page (session storage) | Tells a page that you load again which page was there before | When you close the tab |`,
   },
 ]

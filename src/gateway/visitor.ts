@@ -108,6 +108,10 @@ function visitorIdOf(token: string, secret: string): VisitorId {
   return id
 }
 
+/** Whose questions a page keeps on its device: always the same for a visitor, and nothing of ours can be reached with it. */
+export const deviceOwnerOf = (visitor: VisitorId, secret: string): string =>
+  createHmac('sha256', secret).update(`device\n${visitor}`).digest('base64url').slice(0, 24)
+
 /** A browser may send the name twice, from two paths or domains; the first that we signed counts. */
 function tokenIn(state: unknown): string | undefined {
   const candidates: readonly unknown[] = Array.isArray(state) ? state : [state]

@@ -74,7 +74,7 @@ export function viewItems(items: readonly Item[], context: ViewContext): readonl
 }
 
 /** The element id of a question: known before the server has the question, so that a link to it works at once. */
-export const questionKey = (messageId: MessageId): string => `m-${messageId}`
+export const questionKey = (messageId: MessageId | ''): string => `m-${messageId}`
 /** The element id of an answer or notice; its place in the log, which never changes. */
 const placeKey = (seq: number): string => `i-${seq}`
 export const itemKey = (item: Item): string => (item.kind === 'question' ? questionKey(item.messageId) : placeKey(item.seq))
@@ -96,7 +96,7 @@ function viewQuestion(item: QuestionItem, { answer, openBefore }: Around, { word
     case 'queued': {
       const stopping = item.isStopping ? [words.stopping] : []
       const status = [`${sent}. ${[words.waiting, ...placeInQueue(openBefore, words), ...stopping].join(' ')}`]
-      const cancel = { name: 'cancel', ...idsOf(item), label: words.cancel, about: about(words.cancelAbout, item) } as const
+      const cancel = { name: 'cancel', ...idsOf(item), label: words.cancel, about: aboutQuestion(words.cancelAbout, item.text) } as const
       return { ...base, status, state: 'running', action: item.isStopping ? undefined : cancel }
     }
     case 'delivered': {
@@ -151,7 +151,7 @@ function viewAnswer(item: AnswerItem, question: QuestionItem | undefined, contex
         ...base,
         status: [item.reason === 'too-long' ? words.tooLong : words.cutOff],
         state: 'attention',
-        action: askingAgain(asked, asked.text === '' ? '' : about(words.restOf, asked), words.getRest, words),
+        action: askingAgain(asked, asked.text === '' ? '' : aboutQuestion(words.restOf, asked.text), words.getRest, words),
       }
     case 'failed':
       return { ...base, status: [whyFailed(item.reason, words)], state: 'attention', action: askAgain }
@@ -164,7 +164,7 @@ const askingAgain = (question: Asked, text: string, label: string, words: ItemWo
   messageId: question.messageId,
   text,
   label,
-  about: question.text === '' ? '' : about(words.askAgainAbout, question),
+  about: question.text === '' ? '' : aboutQuestion(words.askAgainAbout, question.text),
 })
 
 type Asked = Pick<QuestionItem, 'messageId' | 'text'>
@@ -207,15 +207,18 @@ function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
 const ABOUT_CHARS = 60
 
 /** The beginning of the question, so that a list of buttons tells them apart. */
-const about = (words: string, question: Asked): string => {
-  const start = question.text.replace(/\s+/g, ' ').slice(0, ABOUT_CHARS).toWellFormed()
-  return fill(words, { question: start.length < question.text.length ? `${start}…` : start })
+export const aboutQuestion = (words: string, text: string): string => {
+  const start = text.replace(/\s+/g, ' ').slice(0, ABOUT_CHARS).toWellFormed()
+  return fill(words, { question: start.length < text.length ? `${start}…` : start })
 }
 
 // People of one service read one clock, wherever their device thinks it is.
 const clockTime = new Intl.DateTimeFormat('en-GB', { hour: 'numeric', minute: '2-digit', hour12: true, timeZone: 'Europe/London' })
 const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'Europe/London' })
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', timeZone: 'Europe/London' })
+
+/** `3 May`. */
+export const formatDay = (at: number): string => day.format(at)
 
 /** `10:42am`, with the day when it is not today, and with the date when `now` is not known. Both in milliseconds since the epoch. */
 export function formatTime(at: number, now: number | undefined, words: Pick<ItemWords, 'timeOnDay'>): string {

@@ -49,13 +49,26 @@ export const liveWordsSchema = v.object({
   reconnecting: v.string(),
   connectedAgain: v.string(),
   restored: v.string(),
+  stillTrying: v.string(),
   browserOffline: v.string(),
+  browserOfflineUnkept: v.string(),
   limited: v.string(),
   offline: v.string(),
   closed: v.string(),
   notLive: v.string(),
   sending: v.string(),
-  notYet: v.string(),
+  kept: v.string(),
+  notKept: v.string(),
+  notConfirmed: v.string(),
+  notConfirmedTag: v.string(),
+  expired: v.string(),
+  setAside: v.string(),
+  sendNow: v.string(),
+  sendAgain: v.string(),
+  edit: v.string(),
+  delete: v.string(),
+  choiceAbout: v.string(),
+  boxInUse: v.string(),
   heldRate: v.string(),
   heldOverload: v.string(),
   heldUnavailable: v.string(),
@@ -100,6 +113,10 @@ export type LiveWords = v.InferOutput<typeof liveWordsSchema>
 
 export const pageDataSchema = v.object({
   session: v.pipe(v.string(), v.guard(isSessionId)),
+  /** Whose page it is, for what the device keeps; nobody can get from it to the visitor. */
+  visitor: v.string(),
+  /** Where the log stood when the page was written, and how much of it survives without the device. */
+  log: v.object({ head: v.number(), settled: v.number() }),
   /** Where the live link is, on the page's own origin. */
   linkPath: v.string(),
   itemWords: itemWordsSchema,

@@ -7,6 +7,7 @@ import type { HistoryRecord } from './history.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedAgent } from './simulated-agent.ts'
+import { SimulatedDevice } from './simulated-device.ts'
 import { SimulatedForm } from './simulated-form.ts'
 import { createSimulatedNetwork, type SimulatedNetwork } from './simulated-network.ts'
 import { SimulatedCluster, SimulatedServer } from './simulated-server.ts'
@@ -23,6 +24,8 @@ export interface Cast {
   readonly cluster: SimulatedCluster
   readonly servers: readonly SimulatedServer[]
   readonly sessions: readonly NewSession[]
+  /** Everybody uses the same one. */
+  readonly device: SimulatedDevice
   readonly tabs: readonly SimulatedTab[]
   readonly forms: readonly SimulatedForm[]
   /** By how much wall clocks are off. */
@@ -68,9 +71,11 @@ export function assemble(options: CastOptions): Cast {
   const store = createStore(stage, { kind, sessions, ring: (rings) => cluster.ring(rings) })
   const servers = createServers(stage, { store, agent, count: kind === 'file' ? 1 : stage.size.between(1, 3) })
   const cluster = new SimulatedCluster(servers, world, random.stream('cluster'))
-  const tabs = sessions.flatMap((session, number) => createTabs(stage, { session, number, cluster, store }))
+  const device = new SimulatedDevice()
+  device.seesAll = options.bug.seesAll === true
+  const tabs = sessions.flatMap((session, number) => createTabs(stage, { session, number, cluster, store, device }))
   const forms = sessions.flatMap((session, number) => createForms(stage, { session, number, cluster, store }))
-  return { world, network, store, agent, cluster, servers, sessions, tabs, forms, clocks: stage.clocks }
+  return { world, network, store, agent, cluster, servers, sessions, device, tabs, forms, clocks: stage.clocks }
 }
 
 function createStore(
@@ -127,8 +132,11 @@ interface Of {
   readonly store: SimulatedStore
 }
 
-function createTabs({ world, network, random, size, bug, record }: Stage, { session, number, cluster }: Of): readonly SimulatedTab[] {
-  return Array.from({ length: size.pick([1, 1, 2, 2, 3]) }, (_unused, index) => {
+function createTabs(
+  { world, network, random, size, bug, record }: Stage,
+  { session, number, cluster, device }: Of & Pick<Cast, 'device'>,
+): readonly SimulatedTab[] {
+  const tabs: readonly SimulatedTab[] = Array.from({ length: size.pick([1, 1, 2, 2, 3]) }, (_unused, index) => {
     const name = `tab-${number + 1}.${index + 1}`
     return new SimulatedTab({
       name,
@@ -137,6 +145,11 @@ function createTabs({ world, network, random, size, bug, record }: Stage, { sess
       network,
       accept: (connection) => cluster.accept(connection, session.visitor),
       session: session.id,
+      device,
+      visitor: session.visitor,
+      hint: () => {
+        for (const other of tabs) if (other !== tabs[index]) world.after(2, () => other.hinted())
+      },
       epochMs: EPOCH_MS,
       digest: sha256,
       record,
@@ -145,6 +158,7 @@ function createTabs({ world, network, random, size, bug, record }: Stage, { sess
       ignoresRoom: bug.ignoresRoom === true,
     })
   })
+  return tabs
 }
 
 function createForms({ world, random, size, record }: Stage, { session, number, cluster, store }: Of): readonly SimulatedForm[] {

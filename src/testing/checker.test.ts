@@ -80,6 +80,7 @@ const view = (seq: number, items: readonly ShownItem[], entryId = id(seq), tab =
   inTab({ type: 'view', seq, id: seq === 0 ? undefined : entryId, items }, tab)
 const question = (status: string, text = 'Why?', key = 'm1'): ShownItem => ({ kind: 'question', key, text, blocks: '', status })
 const answer = (text: string, status = 'streaming', blocks = ''): ShownItem => ({ kind: 'answer', key: 't1/1', text, blocks, status })
+const kept = inTab({ type: 'kept', messageId: 'm1' })
 const loaded = inTab({ type: 'loaded' })
 const sent = inTab({ type: 'sent', messageId: 'm1' })
 const marked = (seq: number): HistoryRecord => inTab({ type: 'marked', seq })
@@ -154,6 +155,10 @@ describe('the checker', () => {
     expect(broken(repaired)).toEqual([])
   })
 
+  test('[I0] asks no promise for what a page that was loaded again had neither kept nor sent', () => {
+    expect(broken([loaded, typed(), loaded, view(0, []), rest()])).toEqual([])
+  })
+
   test('[I0] asks no promise of an old copy that people put back, and everything of what follows', () => {
     expect(broken([...good.slice(0, -1), branch(1, { isRestored: true }), forked, view(1, [question('sent')])])).toEqual([])
     expect(broken([...good.slice(0, -1), branch(1, { isRestored: true }), view(1, [question('sent')])])).toEqual(['I9'])
@@ -161,6 +166,7 @@ describe('the checker', () => {
 
   test.each<[string, readonly HistoryRecord[]]>([
     ['I1', [loaded, typed(), view(0, []), rest()]],
+    ['I1', [loaded, typed(), kept, loaded, view(0, []), rest()]],
     ['I1', [...cut, forked, view(0, []), rest(1)]],
     ['I2', [...good.slice(0, -1), branch(5, { from: 7 })]],
     ['I3', [durable(message(1))]],
@@ -168,6 +174,7 @@ describe('the checker', () => {
     ['I4', [typed(), durable(message(1)), durable(message(2, { number: 2 }))]],
     ['I5', [typed(), durable(message(1, { number: 2 }))]],
     ['I5', [typed(), typed('m2', 'And?'), durable(message(1)), durable(second(2, { number: 3 }))]],
+    ['I5', [loaded, typed(), typed('m2', 'And?'), durable(message(1, { messageId: 'm2', text: 'And?' }))]],
     ['I7', [typed(), durable(message(2))]],
     ['I7', [typed(), typed('m2', 'And?'), durable(message(1)), durable(second(2, { id: id(1) }))]],
     ['I8', [typed(), durable(message(1)), view(1, [question('sent')], 'other')]],

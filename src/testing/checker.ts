@@ -27,6 +27,7 @@ export class Checker {
         for (const session of this.#sessions.values()) this.#rest(session, entry.lineage)
         return
       case 'typed':
+      case 'kept':
       case 'sent':
       case 'refused':
       case 'marked':

@@ -4,7 +4,9 @@ import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from '../br
 import type { Entry } from '../conversation/entry.ts'
 import type { DeviceId, EntryId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
+import type { OutboxChange, OutboxScope } from '../browser/outbox.ts'
 import type { ClientFrame, ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
+import type { SimulatedDevice } from './simulated-device.ts'
 
 // oxlint-disable typescript/no-unsafe-type-assertion -- ids that can be read in a failing test
 export const idOf = (seq: number): EntryId => seq.toString(16).padStart(24, '0') as EntryId
@@ -78,17 +80,45 @@ export const ask = (number: number): ClientEvent => ({ type: 'ask', messageId: m
 
 const TICKS_MAX = 10_000
 
+/** Whose page it is, for the device. */
+export const SCOPE: OutboxScope = { session: SESSION, visitor: 'somebody' }
+/** Of the device's clock when the link's begins. */
+export const EPOCH_MS = 1_700_000_000_000
+
 export class ClientLinkPlay {
-  client: ClientLink = initialLink(SESSION, deviceOf(0))
+  client: ClientLink
   now = 0
   chance = 0
-  devices = 0
+  devices: number
   effects: readonly ClientEffect[] = []
+  /** The device does not answer while this holds. */
+  isDeviceSilent = false
+  readonly #device: SimulatedDevice | undefined
+
+  /** @param number tells pages of one device apart */
+  constructor(device?: SimulatedDevice, number = 0) {
+    this.#device = device
+    this.devices = number
+    this.client = initialLink(SESSION, deviceOf(number), device !== undefined)
+  }
 
   on(...events: readonly ClientEvent[]): this {
     const ctx: ClientContext = { now: this.now, chance: () => this.chance, mintDevice: () => deviceOf((this.devices += 1)) }
-    for (const event of events) [this.client, this.effects] = step(this.client, event, ctx)
+    for (const event of events) {
+      const [client, effects] = step(this.client, event, ctx)
+      this.client = client
+      this.effects = effects
+      for (const effect of effects) if (effect.type === 'store') this.#store(effect.change)
+    }
     return this
+  }
+
+  /** The device does it at once; what comes of it comes behind the effects that there were. */
+  #store(change: OutboxChange): void {
+    if (this.isDeviceSilent || this.#device === undefined) return
+    const before = this.effects
+    this.on({ ...this.#device.transact(change, SCOPE, EPOCH_MS + this.now), change })
+    this.effects = [...before, ...this.effects]
   }
 
   /** One message of the newest socket. */
@@ -151,6 +181,14 @@ export const kindsOf = (effects: readonly ClientEffect[]): readonly string[] =>
 /** The questions that go out, by their number in the test, with the number they are sent under. */
 export const sentIn = (frames: readonly ClientFrame[]): readonly (readonly [number, number])[] =>
   frames.flatMap((frame) => (frame.type === 'send' ? [[Number(frame.messageId.slice(-12)), frame.number] as const] : []))
+
+/** A page of the device that is open on a log of five entries. */
+export const openOn = (device: SimulatedDevice, number = 0, start: Partial<StartEvent> = {}): ClientLinkPlay =>
+  new ClientLinkPlay(device, number)
+    .on({ type: 'start', ...start })
+    .opens()
+    .hears(welcome('snapshot', { head: headAt(5) }), snapshotAt(5))
+type StartEvent = Extract<ClientEvent, { type: 'start' }>
 
 export const started = (): ClientLinkPlay => new ClientLinkPlay().on({ type: 'start' })
 export const greeting = (): ClientLinkPlay => started().opens()

@@ -7,6 +7,7 @@ import { formatFrames, parseClientFrames } from '../protocol/parse-frame.ts'
 import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
 import { seededRandom } from './seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from './simulated-clock.ts'
+import type { SimulatedDevice } from './simulated-device.ts'
 
 /** The other end of a page's socket. */
 export class FakeBrowserSocket implements BrowserSocket {
@@ -67,9 +68,15 @@ export interface FakeBrowserEnv extends BrowserEnv {
   digestWith: ((text: string) => Promise<string | undefined>) | undefined
   /** Something happens to the page. */
   happen(event: PageEvent): void
+  /** Another page has changed something on the device. */
+  hint(): void
+  /** The device does not answer while this holds. */
+  isDeviceSilent: boolean
 }
 
-export function createFakeBrowserEnv(): FakeBrowserEnv {
+/** @param device what keeps its questions; without one, nothing does */
+export function createFakeBrowserEnv(device?: SimulatedDevice): FakeBrowserEnv {
+  const hints: (() => void)[] = []
   const sockets: FakeBrowserSocket[] = []
   const listeners: ((event: PageEvent) => void)[] = []
   const random = seededRandom(7)
@@ -91,6 +98,17 @@ export function createFakeBrowserEnv(): FakeBrowserEnv {
     happen(event) {
       for (const listener of listeners) listener(event)
     },
+    isDeviceSilent: false,
+    openOutbox: (scope) =>
+      device && {
+        apply: (change) =>
+          env.isDeviceSilent ? new Promise(() => undefined) : Promise.resolve(device.transact(change, scope, env.clock.now())),
+        onHint: (listener) => void hints.push(listener),
+      },
+    hint() {
+      for (const listener of hints) listener()
+    },
+    succeed: () => undefined,
   }
   return env
 }

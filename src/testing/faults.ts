@@ -31,6 +31,7 @@ const LONGEST = {
   'tab crash': 30_000,
   'tab freeze': 60_000,
   'device offline': 40_000,
+  'device storage': 30_000,
   'agent mood': 40_000,
   'session deleted': 0,
 } as const

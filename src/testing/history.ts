@@ -58,6 +58,8 @@ interface OfLineage extends OfSession {
 export type TabFact =
   /** A person pressed Send. */
   | { readonly type: 'typed'; readonly messageId: string; readonly text: string }
+  /** The page says that this question is saved on its device. */
+  | { readonly type: 'kept'; readonly messageId: string }
   /** The page shows this question as sent. */
   | { readonly type: 'sent'; readonly messageId: string }
   /** The page told the person that this question will not be sent. */
@@ -68,9 +70,9 @@ export type TabFact =
   | { readonly type: 'forgot'; readonly messageId: string }
   /** The page never held this question: from here on only the log has it, settled or not. */
   | { readonly type: 'gave away'; readonly messageId: string }
-  /** How many questions the page holds, when it is more than ever before. */
+  /** How many questions the page and its device hold, each at most so many, when it is more than ever before. */
   | { readonly type: 'held'; readonly count: number }
-  /** The page was loaded or loaded again: its view begins anew and what it held is gone. */
+  /** The page was loaded or loaded again: its view begins anew, and what it held is gone unless its device keeps it. */
   | { readonly type: 'loaded' }
   /** The server told the page never to come back, and the page says so. */
   | { readonly type: 'left'; readonly code: number }

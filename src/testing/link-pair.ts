@@ -131,6 +131,8 @@ class LinkPair {
       case 'close':
         this.#sockets.get(effect.socket)?.close('browser', effect.code)
         return
+      case 'store':
+        throw new Error('unreachable link-pair-2: this page has no device')
       case 'verify': {
         const matches = createHash('sha256').update(effect.text).digest('hex') === effect.sha256
         this.#world.after(1, () => this.#event({ type: 'verified', matches }))

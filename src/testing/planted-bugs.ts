@@ -32,6 +32,8 @@ export interface PlantedBug {
   readonly client?: Deciding
   /** What it knows and hears before it decides. */
   readonly hears?: Hearing
+  /** The page takes what its device keeps of other visitors and sessions for its own. */
+  readonly seesAll?: true
   /** The page takes questions that it has no room for. */
   readonly ignoresRoom?: true
   readonly store?: StoreBug
@@ -224,6 +226,26 @@ export const PLANTED_BUGS = {
   'the outbox is emptied on send': {
     client: (client, effects) => [{ ...client, questions: client.questions.filter(({ state }) => state.status !== 'sending') }, effects],
   },
+  'the device forgets what is sent': {
+    client: (client, effects) => {
+      const sent = effects.flatMap((effect) => (effect.type === 'send' ? effect.frames : []))
+      const messageIds = sent.flatMap((frame) => (frame.type === 'send' ? [frame.messageId] : []))
+      return [client, messageIds.length === 0 ? effects : [...effects, { type: 'store', change: { type: 'forget', messageIds } }]]
+    },
+  },
+  'kept is said before it is written': {
+    client: (client, effects) => [
+      { ...client, questions: client.questions.map((one) => (one.state.status === 'keeping' ? { ...one, isKept: true } : one)) },
+      effects,
+    ],
+  },
+  'what the device keeps is sent the newest first': {
+    hears: (client, event) => [
+      client,
+      event.type === 'stored' ? { ...event, rows: event.rows.map((row) => ({ ...row, place: -row.place })) } : event,
+    ],
+  },
+  'what the device keeps of others is sent too': { seesAll: true },
   'a question is forgotten when it is accepted': {
     client: (client, effects) => [{ ...client, questions: client.questions.filter(({ state }) => state.status !== 'accepted') }, effects],
   },

@@ -74,6 +74,7 @@ export class SessionChecker {
       case 'marked':
         this.#marked(entry)
         return
+      case 'kept':
       case 'refused':
       case 'gave away':
       case 'held':
@@ -188,6 +189,9 @@ export class SessionChecker {
     this.#claimAsOwn(entry.turnId ?? '')
     this.#places.set(id, [...(this.#places.get(id) ?? []), { lineage, node }])
     if (was === undefined) return
+    // What a store forgot is sent again when its page hears of it, and something else may be in the log by then.
+    const overtaken = this.#tree.lineages.size > 1 ? undefined : this.#tab(was.tab).overtaken(id, before)
+    if (overtaken !== undefined) this.#broken('I5', `question ${id} overtook ${overtaken}, which was typed before it`)
     const after = was.after.get(lineage)
     if (after !== undefined && !continues(before, after))
       this.#broken('I6', `question ${id} was typed after entry ${after.entry.seq} was shown as sent`)
@@ -210,8 +214,9 @@ export class SessionChecker {
 
   #forgot({ tab, messageId }: Seen<'forgot'>): void {
     const places = this.#places.get(messageId) ?? []
-    const { marked, held } = this.#tab(tab)
-    held.delete(messageId)
+    const { marked } = this.#tab(tab)
+    // Whichever page of the device it was: from here on only the log has it.
+    this.#tab(this.#typed.get(messageId)?.tab ?? tab).held.delete(messageId)
     if (!places.some(({ node }) => node.entry.seq <= marked))
       this.#broken('I18', `${tab} forgot ${messageId} at ${places.at(-1)?.node.entry.seq ?? 'no place'} with the mark at ${marked}`)
     if (!this.#isVoid(places)) this.#entrusted.add(messageId)

@@ -1,6 +1,6 @@
 /**
  * A browser tab and the person before it: the very steps of `browser/client-link.ts`, with simulated effects, and everything
- * that its page shows, tells and holds written down for the checker.
+ * that its page shows, tells and holds written down for the checker. What it keeps is on a device that it shares with other tabs.
  */
 import { canAsk, initialLink, nextDeadline, step } from '../browser/client-link.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from '../browser/client-link-state.ts'
@@ -10,9 +10,11 @@ import type { Item } from '../conversation/conversation.ts'
 import { mintDeviceId, mintMessageId, type Cursor, type SessionId } from '../conversation/ids.ts'
 import { formatFrames, parseServerFrames, type Parsed } from '../protocol/parse-frame.ts'
 import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
+import type { OutboxChange } from '../browser/outbox.ts'
 import type { HistoryRecord, ShownItem, TabFact } from './history.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import type { SimulatedDevice } from './simulated-device.ts'
 import type { Accept, Connection, Peer, SimulatedNetwork } from './simulated-network.ts'
 import { SimulatedProcess } from './simulated-process.ts'
 import type { World } from './world.ts'
@@ -24,6 +26,11 @@ export interface SimulatedTabOptions {
   readonly network: SimulatedNetwork
   readonly accept: Accept
   readonly session: SessionId
+  readonly device: SimulatedDevice
+  /** Whose page it is. */
+  readonly visitor: string
+  /** Tells the other tabs of the session that something on the device has changed. */
+  readonly hint: () => void
   readonly epochMs: number
   readonly digest: (text: string) => string
   readonly record: (entry: HistoryRecord) => void
@@ -42,6 +49,8 @@ const QUIET_MS = 20_000
 export class SimulatedTab {
   readonly #options: SimulatedTabOptions
   readonly #process: SimulatedProcess
+  /** Of what the device does, so that the rest of a history does not depend on it. */
+  readonly #deviceRandom: SeededRandom
   #client: ClientLink
   #connections = new Map<number, Connection>()
   #told = new Set<string>()
@@ -51,11 +60,14 @@ export class SimulatedTab {
   #heardAt = 0
   #offlineUntil = 0
   #takeBack: () => void = () => undefined
+  /** When the last transaction is over: they come one after the other. */
+  #storedAt = 0
 
   constructor(options: SimulatedTabOptions) {
     this.#options = options
     this.#process = new SimulatedProcess(options.world)
-    this.#client = this.#load()
+    this.#deviceRandom = options.random.stream('device')
+    this.#client = this.#load(undefined)
     this.#watch()
   }
 
@@ -113,8 +125,16 @@ export class SimulatedTab {
     this.#process.after(ms, () => this.#event({ type: 'online' }))
   }
 
-  /** Loads the page again, now or when its person comes back after a crash: nothing of the old one is left. */
+  /** Another tab has changed something on the device. */
+
+  hinted(): void {
+    this.#process.run(() => this.#event({ type: 'hinted' }))
+  }
+
+  /** Loads the page again, now or when its person comes back after a crash: nothing of the old one is left but what the device keeps. */
   reload(afterMs: number): void {
+    // A tab that was loaded again knows what it was; another one that takes its place does not.
+    const former = this.#deviceRandom.happens(0.6) ? this.#client.page : undefined
     this.#process.kill()
     this.#takeBack()
     for (const connection of this.#connections.values()) connection.kill('browser', GOING_AWAY)
@@ -122,12 +142,12 @@ export class SimulatedTab {
     this.#options.world.after(afterMs, () => {
       if (this.#process.isAlive) return
       this.#process.start()
-      this.#client = this.#load()
+      this.#client = this.#load(former)
       this.#watch()
     })
   }
 
-  #load(): ClientLink {
+  #load(former: string | undefined): ClientLink {
     const { random, session } = this.#options
     this.#record({ type: 'loaded' })
     this.#told = new Set()
@@ -136,8 +156,9 @@ export class SimulatedTab {
     this.#client = initialLink(
       session,
       mintDeviceId((count) => random.bytes(count)),
+      true,
     )
-    this.#event({ type: 'start' })
+    this.#event({ type: 'start', former })
     return this.#client
   }
 
@@ -180,11 +201,33 @@ export class SimulatedTab {
         this.#connections.get(effect.socket)?.close('browser', effect.code)
         this.#connections.delete(effect.socket)
         return
+      case 'store':
+        this.#store(effect.change)
+        return
       case 'verify': {
         const matches = digest(effect.text) === effect.sha256
         this.#process.after(1, () => this.#event({ type: 'verified', matches }))
       }
     }
+  }
+
+  /** A transaction takes a moment; of one that was under way when its tab died nobody can say whether it was committed. */
+  #store(change: OutboxChange): void {
+    const { device, visitor, session, epochMs, world, hint } = this.#options
+    const random = this.#deviceRandom
+    if (change.type === 'forget') for (const messageId of change.messageIds) this.#record({ type: 'forgot', messageId })
+    let isAlive = false
+    this.#storedAt = Math.max(this.#storedAt, world.now() + random.between(1, 5))
+    const inMs = this.#storedAt - world.now()
+    this.#process.after(inMs, () => {
+      isAlive = true
+    })
+    world.after(inMs, () => {
+      if (!isAlive && random.happens(0.5)) return
+      const outcome = device.transact(change, { visitor, session }, epochMs + world.now())
+      if (change.type !== 'look' && random.happens(0.8)) hint()
+      this.#process.after(1, () => this.#event({ ...outcome, change }))
+    })
   }
 
   #peer(socket: number): Peer {
@@ -224,20 +267,24 @@ export class SimulatedTab {
   #observeQuestions(before: ClientLink): void {
     const { questions } = this.#client
     if (questions === before.questions) return
-    for (const { messageId, state } of questions) {
+    for (const { messageId, state, isKept } of questions) {
+      if (isKept) this.#tellOnce('kept', messageId)
       if (state.status === 'accepted') this.#tellOnce('sent', messageId)
       if (state.status === 'refused') this.#tellOnce('refused', messageId)
     }
     const held = new Set(questions.map(({ messageId }) => messageId))
-    for (const { messageId, state } of before.questions)
-      if (!held.has(messageId) && state.status !== 'refused') this.#record({ type: 'forgot', messageId })
-    if (questions.length > this.#mostHeld) this.#record({ type: 'held', count: questions.length })
-    this.#mostHeld = Math.max(this.#mostHeld, questions.length)
+    // What the device keeps is forgotten there, by whichever page.
+    for (const { messageId, state, isKept } of before.questions)
+      if (!held.has(messageId) && !isKept && state.status !== 'refused') this.#record({ type: 'forgot', messageId })
+    const onDevice = questions.filter(({ isKept }) => isKept).length
+    const count = Math.max(onDevice, questions.length - onDevice)
+    if (count > this.#mostHeld) this.#record({ type: 'held', count })
+    this.#mostHeld = Math.max(this.#mostHeld, count)
   }
 
-  #tellOnce(type: 'sent' | 'refused', messageId: string): void {
-    if (this.#told.has(messageId)) return
-    this.#told.add(messageId)
+  #tellOnce(type: 'kept' | 'sent' | 'refused', messageId: string): void {
+    if (this.#told.has(type + messageId)) return
+    this.#told.add(type + messageId)
     this.#record({ type, messageId })
   }
 

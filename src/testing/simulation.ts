@@ -110,6 +110,8 @@ function plan({ world, tabs, forms }: Cast, random: SeededRandom, drawn: readonl
       // Twice in a row, as hurried people do.
       if (random.happens(0.2)) world.after(at, () => tab.ask())
       if (random.happens(0.15)) world.after(at + random.between(0, 3_000), () => tab.stop())
+      // A tab may die at the very moment somebody asks: before, while or after the device keeps the question, or it is sent.
+      if (random.happens(0.1)) world.after(at + random.between(0, random.pick([8, 200])), () => tab.reload(0))
     }
     if (!random.happens(BURSTS)) continue
     const at = random.between(0, TROUBLE_MS)

@@ -75,12 +75,10 @@ function hit(cast: Cast, fault: Fault): boolean {
       if (fault.mood !== 'away') agentBack(cast)
       cast.world.after(fault.forMs, () => recover(cast))
       return true
-    case 'session deleted': {
-      const session = anyOf(cast.sessions, fault.target)
-      if (session === undefined) return false
-      cast.store.portOf('somebody').submit({ name: 'deleteSession', args: [session.id] }, () => undefined)
-      return true
-    }
+    case 'device storage':
+      return hitDevice(cast, fault)
+    case 'session deleted':
+      return deleteSession(cast, fault)
   }
 }
 
@@ -122,6 +120,20 @@ function hitTab({ tabs }: Cast, { kind, target, forMs }: Fault): boolean {
   return tab !== undefined
 }
 
+function deleteSession({ sessions, store }: Cast, { target }: Fault): boolean {
+  const session = anyOf(sessions, target)
+  if (session === undefined) return false
+  store.portOf('somebody').submit({ name: 'deleteSession', args: [session.id] }, () => undefined)
+  return true
+}
+
+/** Without room, or without an answer but an error. */
+function hitDevice(cast: Cast, { target, forMs }: Fault): boolean {
+  cast.device.mode = target % 2 === 0 ? 'full' : 'broken'
+  cast.world.after(forMs, () => healDevice(cast))
+  return true
+}
+
 /** Some of the servers, perhaps all, never none. */
 const partOf = (servers: readonly SimulatedServer[], target: number): readonly string[] => {
   const names = servers.map(({ name }) => name)
@@ -134,8 +146,13 @@ const signed = (ms: number, target: number): number => (target % 2 === 0 ? ms : 
 
 /** Everything that was made to fail works again. */
 export function heal(cast: Cast): void {
+  healDevice(cast)
   cast.network.block('no')
   recover(cast)
+}
+
+function healDevice({ device }: Cast): void {
+  device.mode = 'well'
 }
 
 function recover(cast: Cast): void {

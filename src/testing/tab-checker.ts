@@ -18,8 +18,9 @@ const QUIET_MAX_MS = 30_000
 const HELD_MAX = 20
 
 export class TabChecker {
-  /** Typed here since it was loaded, and the tab's to keep until it is settled or refused. */
+  /** Typed here, and the tab's to keep until it is settled or refused: since it was loaded, or said to be on its device. */
   readonly held = new Set<string>()
+  readonly #kept = new Set<string>()
   readonly #options: TabCheckerOptions
   /** Where its view stands, and the last cursor that it told. */
   #node: LogNode | undefined
@@ -38,6 +39,17 @@ export class TabChecker {
     this.#options = options
   }
 
+  /** The question that was typed here before this one and is not in a log that ends with `head`, if any. */
+  overtaken(messageId: string, head: LogNode | undefined): string | undefined {
+    if (!this.#isPage || !this.held.has(messageId)) return undefined
+    const inLog = new Set([...questionsBack(head)].map(({ entry }) => entry.messageId))
+    for (const id of this.held) {
+      if (id === messageId) return undefined
+      if (!inLog.has(id)) return id
+    }
+    return undefined
+  }
+
   /** Up to where it was told that entries are settled, since it was loaded. */
   get marked(): number {
     return this.#marked
@@ -47,9 +59,12 @@ export class TabChecker {
     this.#marked = Math.max(this.#marked, seq)
   }
 
-  record(entry: Shown<'refused' | 'gave away' | 'held' | 'loaded' | 'left' | 'forked' | 'view' | 'cursor' | 'quiet'>): void {
+  record(entry: Shown<'kept' | 'refused' | 'gave away' | 'held' | 'loaded' | 'left' | 'forked' | 'view' | 'cursor' | 'quiet'>): void {
     const { name, broken } = this.#options
     switch (entry.type) {
+      case 'kept':
+        this.#kept.add(entry.messageId)
+        return
       case 'refused':
       case 'gave away':
         this.held.delete(entry.messageId)
@@ -58,7 +73,7 @@ export class TabChecker {
         if (entry.count > HELD_MAX) broken('I24', `${name} holds ${entry.count} questions`)
         return
       case 'loaded':
-        this.held.clear()
+        for (const id of this.held) if (!this.#kept.has(id)) this.held.delete(id)
         this.#isPage = true
         this.#marked = 0
         this.#isFresh = true

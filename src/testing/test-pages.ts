@@ -6,7 +6,12 @@ import { createTestGateway, type TestGateway, type TestVisitor } from './test-ga
 
 const file = (content: string) => ({ content: Buffer.from(content), type: 'text/css', cacheControl: 'public', etag: 'e' })
 const madeUp: Assets = {
-  pathsOf: (brand) => ({ css: `/assets/${brand}-1.css`, js: '/assets/chat-1.js', icon: '/assets/icon-1.svg' }),
+  pathsOf: (brand) => ({
+    css: `/assets/${brand}-1.css`,
+    chat: '/assets/chat-1.js',
+    components: '/assets/components-1.js',
+    icon: '/assets/icon-1.svg',
+  }),
   find: (name) => (name === 'generic-1.css' ? file('a{}') : undefined),
 }
 const helpPages: readonly HelpPage[] = [

@@ -1,6 +1,7 @@
 /** A real Chromium on the real service, with an agent that says what the test tells it to. */
 import { AxeBuilder } from '@axe-core/playwright'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
+import * as v from 'valibot'
 import { createHeldAgent, type HeldAgent } from '../held-agent.ts'
 import { startServer, temporaryFolder, type RunningServer } from '../server-process.ts'
 
@@ -23,12 +24,22 @@ export interface Visitor {
   tab(url: string): Promise<Page>
 }
 
+const LAUNCH = {
+  executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  // Somebody's browser has it, so pages have to come back from it.
+  ignoreDefaultArgs: ['--disable-back-forward-cache'],
+}
+
+/** A browser of its own, with what it kept in `profile` before. */
+export async function launch(profile: string, options: BrowserContextOptions): Promise<BrowserContext> {
+  const context = await chromium.launchPersistentContext(profile, { ...LAUNCH, ...options })
+  context.setDefaultTimeout(15_000)
+  return context
+}
+
 /** A Chromium that asks nobody for anything by itself. */
-export const launchBrowser = (): Promise<Browser> =>
-  chromium.launch({
-    executablePath: process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  })
+export const launchBrowser = (): Promise<Browser> => chromium.launch(LAUNCH)
 
 /** Starts server, agent and browser. */
 export async function createSite(env: Readonly<Record<string, string>> = {}): Promise<Site> {
@@ -101,5 +112,15 @@ export const sidewaysScroll = (page: Page): Promise<number> =>
 /** Fills the question box and sends it. */
 export async function ask(page: Page, question: string): Promise<void> {
   await page.getByLabel('Your question').fill(question)
-  await page.getByRole('button', { name: 'Send' }).click()
+  await page.getByRole('button', { name: 'Send', exact: true }).click()
+}
+
+const messagesSchema = v.object({ messages: v.array(v.object({ role: v.string(), content: v.string() })) })
+
+/** The questions that the server's log holds for the page's conversation, in its order. */
+export async function questionsIn(page: Page): Promise<readonly string[]> {
+  const session = new URL(page.url()).pathname.split('/').at(-1)
+  const response = await page.request.get(`/api/v1/sessions/${session}/messages`)
+  const { messages } = v.parse(messagesSchema, await response.json())
+  return messages.filter(({ role }) => role === 'user').map(({ content }) => content)
 }

@@ -94,6 +94,10 @@ test.concurrent(
     expect(page).toContain('There are 2 questions before yours.')
     expect(page).toContain(NOT_FROM_THE_ASSISTANT)
     expect([movesOf(server), lines(server, 'agent.attempt_failed')]).toEqual([[], 0])
+    // One that waits behind others is cancelled at once, though nobody holds its turn.
+    const fourth = Object(Object((await person.ask(session, 'Never mind?')).body).message).id
+    const stop = await person.request('POST', `/api/v1/sessions/${session}/messages/${fourth}/stop`)
+    expect(stop).toMatchObject({ status: 200, body: { status: 'ended', message: { status: 'cancelled' } } })
 
     await using back = await startSimulator('--port', port, ...SWIFT)
     await recovery('dead from the start', person.until(session, endOf(3)))

@@ -74,7 +74,7 @@ export async function startService(config: Config, ports: Ports, version: string
   if (config.redis === undefined) prepareDataFolder(config.dataDir)
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const guidance = await loadGuidance(config.guidanceDir)
-  const pages = { assets: loadAssets(), helpPages: guidance.pages }
+  const pages = { assets: loadAssets(), helpPages: guidance.pages, showsStates: config.environment === 'development' }
   const { events: said, metrics, traceOf } = createTelemetry(config, ports, { secret, version })
   const server = await createResilientServer(config, ports, said)
   const { health } = server.resilience

@@ -185,7 +185,7 @@ function putStatus(place: HTMLElement, { status, isWorking }: ShownItem): void {
 function putSources(element: HTMLElement, { kind, state }: ShownItem): void {
   if (kind !== 'answer' || state === 'running' || element.querySelector('[data-sources]') !== null) return
   const links = new Map<string, HTMLAnchorElement>()
-  for (const link of findIn(element, '[data-blocks]').querySelectorAll<HTMLAnchorElement>('a[href]')) {
+  for (const link of findIn(element, '[data-blocks]').querySelectorAll<HTMLAnchorElement>('a[href]:not([href^="#"])')) {
     if (links.size < ANSWER_LINKS_SHOWN_MAX && !links.has(link.href)) links.set(link.href, link)
   }
   if (links.size === 0) return

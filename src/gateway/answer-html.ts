@@ -80,12 +80,10 @@ const FIXED: Readonly<Record<string, string>> = {
   hardbreak: '<br>',
 }
 
-/** What each level of heading in the Markdown becomes. */
-type Headings = Readonly<Record<string, { readonly tag: string; readonly size: string }>>
-
 /** What a text is rendered for. */
 export interface HtmlStyle {
-  readonly headings: Headings
+  /** Level of the heading that the text stands under; its own begin at the next. */
+  readonly under: number
   readonly link: (target: Target) => WrittenLink
 }
 
@@ -93,58 +91,60 @@ export interface HtmlStyle {
 const directLinks =
   (trusted: readonly string[], root = ''): HtmlStyle['link'] =>
   ({ href, host }) => {
-    if (host === undefined) return { href: `${root}${href}`, note: undefined }
+    if (host === undefined) return { href: href.startsWith('/') ? `${root}${href}` : href, note: undefined }
     return { href, note: isTrustedHost(host, trusted) ? undefined : host }
   }
 
-/** The chat page's own headings end at h3, so an answer's begin at h4. */
-const ANSWER_HEADINGS: Headings = {
-  h1: { tag: 'h4', size: 'm' },
-  h2: { tag: 'h4', size: 'm' },
-  h3: { tag: 'h5', size: 's' },
-  h4: { tag: 'h6', size: 's' },
-  h5: { tag: 'h6', size: 's' },
-  h6: { tag: 'h6', size: 's' },
-}
-
-/** A page of text has its title as h1. */
-const PAGE_HEADINGS: Headings = {
-  h1: { tag: 'h2', size: 'm' },
-  h2: { tag: 'h2', size: 'm' },
-  h3: { tag: 'h3', size: 's' },
-  h4: { tag: 'h4', size: 's' },
-  h5: { tag: 'h5', size: 's' },
-  h6: { tag: 'h6', size: 's' },
-}
+/** A message has an h3, and a page its title. */
+const MESSAGE_LEVEL = 3
+const TITLE_LEVEL = 1
+const LEVEL_MAX = 6
 
 /** Hosts that need no naming unless a service says otherwise. */
 const GOV_UK: readonly string[] = ['gov.uk']
 
-export const ANSWER_STYLE: HtmlStyle = { headings: ANSWER_HEADINGS, link: directLinks(GOV_UK) }
+export const ANSWER_STYLE: HtmlStyle = { under: MESSAGE_LEVEL, link: directLinks(GOV_UK) }
 /** For the team's own text; `root` stands before the addresses of this service's pages. */
-export const pageStyle = (root: string): HtmlStyle => ({ headings: PAGE_HEADINGS, link: directLinks(GOV_UK, root) })
+export const pageStyle = (root: string): HtmlStyle => ({ under: TITLE_LEVEL, link: directLinks(GOV_UK, root) })
 
 /** For a file that lies elsewhere: pages of this service by their whole address, and every address to be read. */
 export const printedStyle = (origin: string): HtmlStyle => ({
-  headings: ANSWER_HEADINGS,
+  under: MESSAGE_LEVEL,
   link({ href, host }) {
     const whole = host === undefined ? `${origin}${href}` : href
     return { href: whole, note: whole }
   },
 })
 
-type OpenLinks = (WrittenLink | undefined)[]
+/** The headings that text stands under, by their levels in the Markdown, outermost first. */
+export type OpenHeadings = readonly number[]
 
-/** The HTML of a run of tokens; `inline` tokens must have their children. */
-export function renderTokens(tokens: readonly Token[], style: HtmlStyle): string {
-  const links: OpenLinks = []
-  return tokens.map((token) => renderToken(token, links, style)).join('')
+/** What the tokens before have left open. */
+interface Writing {
+  readonly style: HtmlStyle
+  readonly links: (WrittenLink | undefined)[]
+  headings: OpenHeadings
 }
 
-function renderToken(token: Token, links: OpenLinks, style: HtmlStyle): string {
+/** The HTML of a run of tokens under `headings`, and the headings that are open after it; `inline` tokens must have their children. */
+export function renderTokens(tokens: readonly Token[], style: HtmlStyle, headings: OpenHeadings): Written {
+  const writing: Writing = { style, links: [], headings }
+  const html = renderAll(tokens, writing)
+  return { html, headings: writing.headings }
+}
+
+export interface Written {
+  readonly html: string
+  readonly headings: OpenHeadings
+}
+
+const renderAll = (tokens: readonly Token[], writing: Writing): string => tokens.map((token) => renderToken(token, writing)).join('')
+
+function renderToken(token: Token, writing: Writing): string {
+  const { links } = writing
   switch (token.type) {
     case 'inline':
-      return renderTokens(token.children ?? [], style)
+      return renderAll(token.children ?? [], writing)
     case 'text':
     case 'text_special':
       return escapeHtml(links.length > 0 ? token.content.replace(BIDI_CONTROLS, '') : token.content)
@@ -162,23 +162,28 @@ function renderToken(token: Token, links: OpenLinks, style: HtmlStyle): string {
       // Tight list items have no paragraphs; text must not run into a list inside the same item.
       return token.hidden ? '' : '</p>'
     case 'heading_open':
+      return openHeading(token, writing)
     case 'heading_close':
-      return heading(token, style.headings)
+      return `</h${levelOf(writing)}>`
     case 'ordered_list_open':
       return orderedList(token)
     case 'link_open':
-      return openLink(token, links, style)
+      return openLink(token, writing)
     case 'link_close':
-      return closeLink(links)
+      return closeLink(writing)
     default:
       return FIXED[token.type] ?? escapeHtml(token.content)
   }
 }
 
-function heading(token: Token, headings: Headings): string {
-  const { tag, size } = headings[token.tag] ?? { tag: 'h6', size: 's' }
-  return token.nesting === 1 ? `<${tag} class="govuk-heading-${size}">` : `</${tag}>`
+/** One level below the heading that it belongs to, whatever the Markdown left out: who moves by headings would look for what is missing. */
+function openHeading({ tag }: Token, writing: Writing): string {
+  const level = Number(tag.slice(1))
+  writing.headings = [...writing.headings.filter((open) => open < level), level]
+  return `<h${levelOf(writing)} class="govuk-heading-${level <= 2 ? 'm' : 's'}">`
 }
+
+const levelOf = ({ style, headings }: Writing): number => Math.min(LEVEL_MAX, style.under + headings.length)
 
 function orderedList(token: Token): string {
   const start = Number(token.attrGet('start') ?? 1)
@@ -186,14 +191,14 @@ function orderedList(token: Token): string {
   return `<ol class="govuk-list govuk-list--number"${from}>`
 }
 
-function openLink(token: Token, links: OpenLinks, style: HtmlStyle): string {
+function openLink(token: Token, { links, style }: Writing): string {
   const target = targetOf(String(token.attrGet('href') ?? ''))
   const link = target && style.link(target)
   links.push(link)
   return link === undefined ? '' : `<a class="govuk-link" href="${escapeHtml(link.href)}" rel="noopener noreferrer nofollow">`
 }
 
-function closeLink(links: OpenLinks): string {
+function closeLink({ links }: Writing): string {
   const link = links.pop()
   if (link === undefined) return ''
   return link.note === undefined ? '</a>' : ` (${escapeHtml(link.note)})</a>`

@@ -29,6 +29,8 @@ export interface ChatPageOptions {
   readonly notice?: string
   /** Loads again by itself while a question waits, because the person asked for it. */
   readonly refreshes?: boolean
+  /** Stands still: no script follows a conversation that is none. */
+  readonly isStill?: boolean
   /** Items before this place in the log, instead of the latest. */
   readonly before?: number
 }
@@ -81,6 +83,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         latestHref: window.end < items.length ? base : undefined,
         running: running?.kind === 'question' ? running : undefined,
         check: waiting?.kind === 'question' ? checkOf(paths, session.id, waiting) : undefined,
+        isStill: options.isStill,
         refreshSeconds: options.refreshes === true && waiting !== undefined ? REFRESH_SECONDS : undefined,
         connection: context.doAnswersWait() ? ENGLISH.live.limited : undefined,
         error: options.problem,

@@ -1,11 +1,10 @@
 /** The page for a request that failed: what happened, what the person can do, and what they had typed. */
 import type { Request } from '@hapi/hapi'
-import { ChatServiceError } from '../chat-service-error.ts'
 import { isMessageId, isSessionId } from '../conversation/ids.ts'
 import { fill } from '../page/page-data.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
-import type { ErrorPage, RenderErrorPage } from './gateway-context.ts'
+import type { ErrorPage } from './gateway-context.ts'
 import type { Paths } from './paths.ts'
 import { closedLines, renderPage, type PageShell } from './page-shell.ts'
 import { ENGLISH } from './words.ts'
@@ -20,7 +19,7 @@ interface ErrorView {
 }
 
 export const createErrorPage =
-  (shell: PageShell): RenderErrorPage =>
+  (shell: PageShell): ((request: Request, page: ErrorPage) => string) =>
   (request, page) => {
     const view = viewOf(shell, request, page)
     const hasKept = page.keptText !== undefined && page.keptText.trim() !== ''
@@ -31,13 +30,13 @@ export const createErrorPage =
       kept: hasKept ? { ...(view.resend ?? sameForm(request)), text: page.keptText, messageId: keptMessageId(request) } : undefined,
       // A wrong address is nothing to report.
       reference: isNoPage(page) ? undefined : fill(words.reference, { reference: page.reference }),
-      links: links(shell.context.paths, request),
+      links: links(shell.context.paths, request, page),
     })
   }
 
 function viewOf(shell: PageShell, request: Request, page: ErrorPage): ErrorView {
   const isKept = page.keptText !== undefined && page.keptText.trim() !== ''
-  switch (codeOf(request)) {
+  switch (page.code) {
     case 'SESSION_NOT_FOUND':
       return {
         title: words.closedTitle,
@@ -80,12 +79,9 @@ function keptMessageId(request: Request): string | undefined {
 }
 
 /** Back to the conversation the request was about, when it named one, and to the start. */
-function links(paths: Paths, request: Request): readonly { readonly href: string; readonly text: string }[] {
+function links(paths: Paths, request: Request, { code }: ErrorPage): readonly { readonly href: string; readonly text: string }[] {
   const id: unknown = (request.params as Record<string, unknown> | null)?.['id']
-  const isAbout = typeof id === 'string' && isSessionId(id) && codeOf(request) !== 'SESSION_NOT_FOUND'
+  const isAbout = typeof id === 'string' && isSessionId(id) && code !== 'SESSION_NOT_FOUND'
   const back = isAbout ? [{ href: paths.conversation(id), text: words.backToConversation }] : []
   return [...back, { href: paths.home, text: words.startPage }]
 }
-
-/** Empty for what is not ours. */
-const codeOf = ({ response }: Request): string => (response instanceof ChatServiceError ? response.code : '')

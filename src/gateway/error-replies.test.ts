@@ -94,7 +94,7 @@ describe('what is reported', () => {
 })
 
 describe('the page about a failure', () => {
-  const page = { status: 500, title: 'T<', message: 'M&', reference: 'R"', keptText: undefined }
+  const page = { code: 'NOT_FOUND', status: 500, title: 'T<', message: 'M&', reference: 'R"', keptText: undefined }
   test('[E14] is minimal, escaped and whole when no other can be made', async () => {
     const server = createServer()
     const events = createRecordedEvents()

@@ -124,6 +124,7 @@ export function registerErrorReplies(server: Server, { events, traceOf, renderEr
   ): Promise<string> {
     const page: ErrorPage = {
       status: failure.status,
+      code: failure.code,
       title: titleFor(failure.status),
       message: messageFor(failure.code),
       reference,

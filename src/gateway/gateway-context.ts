@@ -71,11 +71,15 @@ export interface PagesOptions {
   readonly assets: Assets
   /** The team's guidance, in the order of the list. */
   readonly helpPages: readonly HelpPage[]
+  /** Serves `/states`, which shows every state with made-up conversations: for development. */
+  readonly showsStates?: boolean
 }
 
 /** What a page about a failed request says. Nothing internal is in it. */
 export interface ErrorPage {
   readonly status: number
+  /** As the API says it. */
+  readonly code: string
   readonly title: string
   readonly message: string
   /** For people to quote: `7F3K-2Q`. */

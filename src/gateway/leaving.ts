@@ -23,7 +23,7 @@ const sign = (secret: string, href: string): Buffer =>
 export const guardedStyle = (secret: string, trustedHosts: readonly string[], paths: Paths): HtmlStyle => ({
   ...ANSWER_STYLE,
   link({ href, host }) {
-    if (host === undefined) return { href: paths.at(href), note: undefined }
+    if (host === undefined) return { href: href.startsWith('/') ? paths.at(href) : href, note: undefined }
     if (isTrustedHost(host, trustedHosts)) return { href, note: undefined }
     const query = new URLSearchParams({ to: href, check: sign(secret, href).toString('base64url') })
     return { href: paths.at(`${PATH}?${query.toString()}`), note: host }

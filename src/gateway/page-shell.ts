@@ -100,8 +100,9 @@ export const closedLines = (paragraphs: readonly string[]): readonly string[] =>
   paragraphs.length > 0 ? paragraphs : ENGLISH.chat.questionsClosed
 
 /** The words about items, as this service has them. */
-export const itemWordsOf = ({ assistant, organisation }: ServiceProfile): ItemWords => ({
+export const itemWordsOf = ({ assistant, organisation, topic }: ServiceProfile): ItemWords => ({
   ...ENGLISH.item,
+  ...(topic === undefined ? {} : { refused: fill(ENGLISH.chat.refusedOfTopic, { topic }) }),
   ...(assistant === undefined ? {} : { assistant }),
   ...(organisation === undefined ? {} : { fallbackHeading: fill(ENGLISH.chat.fallbackHeadingOf, { organisation }) }),
 })

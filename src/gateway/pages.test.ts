@@ -334,6 +334,21 @@ describe('when something is wrong', () => {
     expect(answered).toMatch(/Information from this service.*Assistant.*Very\..*written by AI/)
   })
 
+  test('[W81] a page that is held back for a question that is being cancelled comes with its end', async () => {
+    await using gateway = await createPages()
+    gateway.isAgentAway = true
+    const { visitor, path, page } = await begin(gateway)
+    await send(visitor, page, path, 'How deep is it?')
+    await gateway.clock.settle()
+    const claim = await gateway.claim()
+    const cancelled = await post(visitor, `${path}/cancel`, fields((await visitor.request('GET', path)).payload, '/cancel'))
+    const held = visitor.request('GET', waitPath(cancelled))
+    await isWaiting(gateway)
+    const end = { outcome: 'stopped', reason: 'asked-to-stop', parts: 0, chars: 0, sha256: '' } as const
+    await gateway.log.write(claim, [{ kind: 'turn-ended', turnId: claim.turnId, attempt: 0, ...end }])
+    expect(text((await held).payload)).toContain('You cancelled this question.')
+  })
+
   test('[W81] a page that is held back comes when other help does', async () => {
     await using gateway = await createPages()
     const { visitor, path, page } = await begin(gateway)

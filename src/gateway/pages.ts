@@ -14,6 +14,7 @@ import { createErrorPage } from './error-page.ts'
 import type { GatewayContext, PagesOptions } from './gateway-context.ts'
 import { registerLeaving } from './leaving.ts'
 import type { PageShell } from './page-shell.ts'
+import { registerStates } from './states-routes.ts'
 import { createViews } from './views.ts'
 
 /**
@@ -21,7 +22,7 @@ import { createViews } from './views.ts'
  *
  * @throws the template engine's error when a template is broken
  */
-export function registerPages(server: Server, context: GatewayContext, { assets, helpPages }: PagesOptions): void {
+export function registerPages(server: Server, context: GatewayContext, { assets, helpPages, showsStates = false }: PagesOptions): void {
   const { brand } = context.settings
   const shell: PageShell = { context, views: createViews(), assets: assets.pathsOf(brand), helpPages }
   context.setErrorPage(createErrorPage(shell))
@@ -31,4 +32,5 @@ export function registerPages(server: Server, context: GatewayContext, { assets,
   registerChatRoutes(server, shell)
   registerAsWritten(server, shell)
   registerDownloadRoutes(server, shell)
+  if (showsStates) registerStates(server, shell)
 }

@@ -111,6 +111,26 @@ describe('what is shown', () => {
     expect(whole(text)).toBe(html)
   })
 
+  test.each([
+    ['### Only small', ['h4']],
+    ['# A\n\n#### D\n\n## B\n\n### C\n\n###### F\n\n# A', ['h4', 'h5', 'h5', 'h6', 'h6', 'h4']],
+    ['### C\n\n### C\n\n##### E\n\n##### E\n\n### C\n\n## B\n\n### C', ['h4', 'h4', 'h5', 'h5', 'h4', 'h4', 'h5']],
+    ['# A\n\n## B\n\n### C\n\n#### D\n\n##### E', ['h4', 'h5', 'h6', 'h6', 'h6']],
+    ['> ### quoted\n\n### C', ['h4', 'h4']],
+  ])('[W49] headings of %j leave no level out', (text, tags) => {
+    const tagsIn = (html: string) => [...html.matchAll(/<(h\d)/g)].map(([, tag]) => tag)
+    expect(tagsIn(whole(text))).toEqual(tags)
+    let known = renderBlocks('', false)
+    for (let length = 0; length <= text.length; length += 1) known = renderBlocks(text.slice(0, length), false, known)
+    expect(
+      tagsIn(
+        renderBlocks(text, true, known)
+          .map(({ html }) => html)
+          .join(''),
+      ),
+    ).toEqual(tags)
+  })
+
   test('[W2] a link goes to the web only and says where, unless it stays on GOV.UK', () => {
     const rel = 'rel="noopener noreferrer nofollow"'
     expect(whole('[pay](https://evil.example/x?d=1)')).toBe(
@@ -209,7 +229,9 @@ describe('blocks', () => {
   })
 
   test('[W4] blocks say how much of the text they cover, and at the end nothing but space is left', () => {
-    expect(renderBlocks('One.\n\nTwo.\n', false)).toEqual([{ html: '<p class="govuk-body">One.</p>', upTo: 5, isRestPlain: false }])
+    expect(renderBlocks('One.\n\nTwo.\n', false)).toEqual([
+      { html: '<p class="govuk-body">One.</p>', upTo: 5, isRestPlain: false, headings: [] },
+    ])
     expect(renderBlocks('\r\nOne.\r\n\r\nTwo.  \r\n \r\n', true).map((block) => block.upTo)).toEqual([8, 18])
     expect(renderBlocks('', true)).toEqual([])
     expect(renderBlocks(' \n\n', true)).toEqual([])
@@ -276,6 +298,10 @@ describe('links', () => {
       ),
       { numRuns: 200 },
     )
+  })
+
+  test('[W36] a place on the page itself is not among them', () => {
+    expect(linksIn(renderBlocks('[Help](#other-help) and [a page](/help/a)', true))).toEqual([expect.stringContaining('/help/a')])
   })
 
   test('[W36] no more than 50 are listed', () => {

@@ -11,7 +11,7 @@
  */
 import MarkdownIt, { type Token } from 'markdown-it'
 import { ANSWER_BLOCK_CHARS_MAX, ANSWER_BLOCKS_MAX, ANSWER_MARKDOWN_CHARS_MAX, ANSWER_PLAIN_BLOCK_CHARS } from '../conversation/limits.ts'
-import { ANSWER_STYLE, escapeHtml, isSafeLink, renderTokens, type HtmlStyle } from './answer-html.ts'
+import { ANSWER_STYLE, escapeHtml, isSafeLink, renderTokens, type HtmlStyle, type OpenHeadings, type Written } from './answer-html.ts'
 
 /** A completed piece of an answer. */
 export interface AnswerBlock {
@@ -20,6 +20,8 @@ export interface AnswerBlock {
   readonly upTo: number
   /** Markdown cost too much here, so what follows is shown as plain text. */
   readonly isRestPlain: boolean
+  /** The headings that what follows stands under. */
+  readonly headings: OpenHeadings
 }
 
 /** Levels of nesting one line may open; a person writes three or four. */
@@ -59,11 +61,12 @@ export function renderBlocks(
   const blocks = [...known]
   let at = known.at(-1)?.upTo ?? 0
   let isPlain = known.at(-1)?.isRestPlain ?? false
+  const headingsNow = (): OpenHeadings => blocks.at(-1)?.headings ?? []
   const lines = completeLines(text, at, isEnded)
   for (let isMore = !isPlain; isMore;) {
     const stretch = stretchFrom(text, lines, at)
     const isLast = stretch.endsAt === 'hostile line' || (stretch.endsAt === 'last line' && isEnded)
-    const found = parseBlocks(text.slice(at, stretch.stop), isLast, style)
+    const found = parseBlocks(text.slice(at, stretch.stop), isLast, { style, headings: headingsNow() })
     const start = at
     for (const block of found) if (!isFull(blocks)) blocks.push({ ...block, upTo: start + block.upTo })
     at = blocks.at(-1)?.upTo ?? 0
@@ -71,7 +74,7 @@ export function renderBlocks(
     isPlain = isStuck || stretch.endsAt === 'hostile line' || isFull(blocks)
     isMore = !isPlain && stretch.endsAt === 'bound'
   }
-  return isPlain ? [...blocks, ...plainBlocks(text, lines, at, isEnded)] : blocks
+  return isPlain ? [...blocks, ...plainBlocks(text, lines, at, { isEnded, headings: headingsNow() })] : blocks
 }
 
 const isFull = (blocks: readonly AnswerBlock[]): boolean =>
@@ -128,7 +131,7 @@ function occurrences(text: string, character: string): number {
 }
 
 /** The blocks of `source`, `upTo` counted from its start; the last one only when it can no longer grow or `isLast` says so. */
-function parseBlocks(source: string, isLast: boolean, style: HtmlStyle): readonly AnswerBlock[] {
+function parseBlocks(source: string, isLast: boolean, { style, headings }: Under): readonly AnswerBlock[] {
   const tokens: Token[] = []
   markdown.block.parse(source.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD'), markdown, {}, tokens)
   const starts = lineStarts(source)
@@ -136,10 +139,19 @@ function parseBlocks(source: string, isLast: boolean, style: HtmlStyle): readonl
   const ends = groups.map((_group, index) => trimmedEnd(source, startOf(groups[index + 1], starts) ?? source.length))
   const last = groups.at(-1)
   const isComplete = isLast || (last !== undefined && isClosed(last, source.slice(ends.at(-1))))
+  let now = headings
   return groups.slice(0, isComplete ? groups.length : -1).map((group, index) => {
     const upTo = ends[index] ?? source.length
-    return { html: renderGroup(group, source.slice(ends[index - 1] ?? 0, upTo), style), upTo, isRestPlain: false }
+    const rendered = renderGroup(group, source.slice(ends[index - 1] ?? 0, upTo), { style, headings: now })
+    now = rendered.headings
+    return { ...rendered, upTo, isRestPlain: false }
   })
+}
+
+/** How blocks are written, and what they stand under. */
+interface Under {
+  readonly style: HtmlStyle
+  readonly headings: OpenHeadings
 }
 
 /** Whether nothing that follows can belong to the block: `after` is what stands between it and the end of the whole lines. */
@@ -181,23 +193,29 @@ function topLevel(tokens: readonly Token[]): readonly (readonly Token[])[] {
   return groups
 }
 
-function renderGroup(group: readonly Token[], source: string, style: HtmlStyle): string {
-  if (occurrences(source, '[') > BRACKETS_PER_BLOCK_MAX) return plainHtml(source)
+function renderGroup(group: readonly Token[], source: string, { style, headings }: Under): Written {
+  const plain = { html: plainHtml(source), headings }
+  if (occurrences(source, '[') > BRACKETS_PER_BLOCK_MAX) return plain
   for (const token of group) {
     if (token.type === 'inline') {
       token.children = []
       markdown.inline.parse(token.content, markdown, {}, token.children)
     }
   }
-  const html = renderTokens(group, style)
-  return html.length > source.length * GROWTH_MAX + GROWTH_FREE_CHARS ? plainHtml(source) : html
+  const rendered = renderTokens(group, style, headings)
+  return rendered.html.length > source.length * GROWTH_MAX + GROWTH_FREE_CHARS ? plain : rendered
 }
 
 /** Whole lines of plain text, gathered so that there are few blocks however many lines. */
-function plainBlocks(text: string, lines: readonly Line[], from: number, isEnded: boolean): readonly AnswerBlock[] {
+function plainBlocks(
+  text: string,
+  lines: readonly Line[],
+  from: number,
+  { isEnded, headings }: { readonly isEnded: boolean; readonly headings: OpenHeadings },
+): readonly AnswerBlock[] {
   const blocks: AnswerBlock[] = []
   const add = (end: number): void => {
-    blocks.push({ html: plainHtml(text.slice(start, end)), upTo: end, isRestPlain: true })
+    blocks.push({ html: plainHtml(text.slice(start, end)), upTo: end, isRestPlain: true, headings })
     start = end
   }
   let start = from

@@ -21,6 +21,7 @@ export type ViewName =
   | 'as-written-piece'
   | 'as-written-end'
   | 'help'
+  | 'states'
   | 'text'
   | 'leaving'
   | 'error'

@@ -31,7 +31,9 @@ export async function waitForAnswer(log: ConversationLog, clock: Clock, awaited:
   try {
     for await (const conversation of followConversation(log, clock, { session, signal })) {
       const question = findQuestion(conversation, messageId)
-      if (question === undefined || !isOpen(question) || question.status === 'queued') return
+      if (question === undefined || !isOpen(question)) return
+      // What is being cancelled has its outcome in a moment.
+      if (question.status === 'queued' && !question.isStopping) return
     }
   } finally {
     stopTimer()

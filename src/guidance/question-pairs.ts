@@ -73,7 +73,7 @@ export const QUESTION_PAIRS: readonly QuestionPair[] = [
   ['can I print this', 'keep-a-copy'],
   ['save a transcript as pdf', 'keep-a-copy'],
   ['what is the reference number on the error page for', 'error-messages'],
-  ['it says there is a problem with this service', 'error-messages'],
+  ['it says sorry there is a problem with the service', 'error-messages'],
   ['you cannot send questions at the moment', 'error-messages'],
   ['how do I start the server', 'run-the-service'],
   ['install it on my own machine', 'run-the-service'],

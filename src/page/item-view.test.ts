@@ -116,7 +116,7 @@ test.each([
   ['interrupted', 'agent-broke-off', ['attention', words.cutOff, 'ask-again: Get the rest of the answer']],
   ['interrupted', 'too-long', ['attention', words.tooLong, 'ask-again: Get the rest of the answer']],
   ['interrupted', 'withheld', ['attention', `${words.cutOff} | ${words.withheld}`, 'ask-again: Ask again']],
-  ['failed', 'withheld', ['attention', words.withheld, 'ask-again: Ask again']],
+  ['failed', 'withheld', ['attention', words.refused, 'ask-again: Ask again']],
   ['failed', 'first-token-timeout', ['attention', words.timedOut, 'ask-again: Ask again']],
   ['failed', 'deadline', ['attention', words.timedOut, 'ask-again: Ask again']],
   ['failed', 'agent-unreachable', ['attention', words.unreachable, 'ask-again: Ask again']],

@@ -191,7 +191,7 @@ function whyFailed(reason: QuestionItem['reason'], words: ItemWords): string {
     case 'agent-busy':
       return words.unreachable
     case 'withheld':
-      return words.withheld
+      return words.refused
     case 'agent-error':
     case 'agent-protocol':
     case 'agent-broke-off':

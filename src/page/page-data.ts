@@ -32,6 +32,7 @@ export const itemWordsSchema = v.object({
   failed: v.string(),
   tooLong: v.string(),
   withheld: v.string(),
+  refused: v.string(),
   cancel: v.string(),
   askAgain: v.string(),
   getRest: v.string(),

@@ -41,7 +41,7 @@ const PLAIN_BLOCKS: AnswerBlocks = {
     const count = status === 'streaming' ? Math.floor(text.length / BLOCK_CHARS) : Math.ceil(text.length / BLOCK_CHARS)
     return Array.from({ length: count }, (_unused, index) => {
       const upTo = Math.min(text.length, (index + 1) * BLOCK_CHARS)
-      return { html: text.slice(index * BLOCK_CHARS, upTo), upTo, isRestPlain: false }
+      return { html: text.slice(index * BLOCK_CHARS, upTo), upTo, isRestPlain: false, headings: [] }
     })
   },
 }

@@ -26,11 +26,13 @@ const helpPages: readonly HelpPage[] = [
 ]
 type Given = Parameters<typeof createTestGateway>
 
-/** `assets` in place of made-up files, and other ports. */
-type Others = NonNullable<Given[1]> & { readonly assets?: Assets }
+/** `assets` in place of made-up files, the page of all states, and other ports. */
+type Others = NonNullable<Given[1]> & { readonly assets?: Assets; readonly showsStates?: boolean }
 
-export const createPages = (settings: Given[0] = {}, { assets = madeUp, ...ports }: Others = {}): Promise<TestGateway> =>
-  createTestGateway(settings, { pages: { assets, helpPages }, ...ports })
+export const createPages = (
+  settings: Given[0] = {},
+  { assets = madeUp, showsStates = false, ...ports }: Others = {},
+): Promise<TestGateway> => createTestGateway(settings, { pages: { assets, helpPages, showsStates }, ...ports })
 /** A request is being held back: the only thing here that has a timer. */
 export async function isWaiting({ clock }: TestGateway): Promise<void> {
   while (clock.waiting === 0) await clock.settle()

@@ -4,7 +4,7 @@
  */
 import type { TurnId } from '../conversation/ids.ts'
 import { TELLING_MAX } from '../conversation/limits.ts'
-import { awayReason, OPEN_RAMP, roomFor, step, type AgentRoom, type RampEvent } from './agent-room.ts'
+import { awayReason, OPEN_RAMP, roomFor, step, type AgentRoom, type Occupancy, type RampEvent } from './agent-room.ts'
 import { TurnDriver, type DriverPorts, type TurnPorts } from './turn-driver.ts'
 import type { Errand } from './turn-state.ts'
 
@@ -53,7 +53,14 @@ export class TurnCrew {
 
   /** Lets the turns that wait look whether the agent can be asked now, oldest first. */
   wake(): void {
-    for (const driver of this.#oldestFirst()) if (driver.isWaiting) driver.agentChanged()
+    const isAway = awayReason(this.#options.agentPresence()) !== undefined
+    const waiting = Array.from(this.#drivers.values()).filter((driver) => driver.isWaiting)
+    // A turn that was held for a moment only to give it other help may have been claimed after one that was asked later.
+    for (const driver of waiting.toSorted((one, other) => one.askedAt - other.askedAt)) {
+      driver.agentChanged()
+      // Nobody overtakes who still has to wait. An agent that is away is news to everybody.
+      if (driver.isWaiting && !isAway) return
+    }
   }
 
   /** Gives back what has not started, and whatever is still claimed. */
@@ -99,11 +106,6 @@ export class TurnCrew {
     return max - Array.from(this.#drivers.values()).filter((driver) => driver.errand === errand).length
   }
 
-  /** A turn that was held for a moment only to give it other help may have been claimed after one that was asked later. */
-  #oldestFirst(): readonly TurnDriver[] {
-    return Array.from(this.#drivers.values()).toSorted((one, other) => one.askedAt - other.askedAt)
-  }
-
   #heard(event: RampEvent): void {
     const before = this.#ramp
     this.#ramp = step(before, event, { now: this.#options.clock.monotonic(), max: this.#options.settings.concurrency })
@@ -113,12 +115,16 @@ export class TurnCrew {
   #roomFor(driver: TurnDriver): AgentRoom {
     const presence = this.#options.agentPresence()
     if (awayReason(presence) !== undefined) this.#heard({ type: 'away' })
-    let [asked, isBehind, isOlder] = [0, false, true]
-    for (const other of this.#oldestFirst()) {
-      if (other === driver) isOlder = false
+    return roomFor(this.#ramp, presence, this.#occupancyFor(driver), this.#options.clock.monotonic())
+  }
+
+  #occupancyFor(driver: TurnDriver): Occupancy {
+    let [asked, isBehind, isEarlier] = [0, false, true]
+    for (const other of this.#drivers.values()) {
+      if (other === driver) isEarlier = false
       else if (other.isAsked) asked += 1
-      else if (isOlder && other.isWaiting) isBehind = true
+      else if (other.isWaiting) isBehind ||= other.askedAt < driver.askedAt || (isEarlier && other.askedAt === driver.askedAt)
     }
-    return roomFor(this.#ramp, presence, { asked, isBehind }, this.#options.clock.monotonic())
+    return { asked, isBehind }
   }
 }

@@ -87,7 +87,7 @@ function createVisitor(context: BrowserContext, url: string): Visitor {
 
 /** Everything the automated checks of WCAG 2.2 AA and of good practice find. */
 export async function accessibilityFaults(page: Page): Promise<readonly string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze()
+  const { violations } = await new AxeBuilder({ page }).options({ rules: { 'target-size': { enabled: true } } }).analyze()
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`))
 }
 

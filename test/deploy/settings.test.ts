@@ -11,7 +11,7 @@ type Environment = Readonly<Record<string, string>>
 /** What whoever deploys puts into the secrets. */
 const SECRETS: Environment = {
   SESSION_SECRET: 'a secret for a test, with enough characters',
-  AGENT_API_KEY: 'a key for a test',
+  AGENT_API_KEY: 'a-key-for-a-test',
   REDIS_URL: 'redis://:password@redis:6379',
 }
 

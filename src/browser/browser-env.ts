@@ -1,8 +1,9 @@
 /**
  * What the page needs of the browser, as a port: the real one is `window-env.ts`, tests and the simulation bring their own.
  */
-import type { RandomBytes } from '../conversation/ids.ts'
+import type { MessageId, RandomBytes, TurnId } from '../conversation/ids.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
+import type { Rung } from './client-link-state.ts'
 import type { OutboxChange, OutboxRow, OutboxScope } from './outbox.ts'
 
 /** One socket; after `closed` it says nothing more. */
@@ -47,6 +48,12 @@ export interface BrowserEnv {
   readonly isOnline: () => boolean
   /** Dials the server's live link. What goes wrong is told by `closed`, never thrown. */
   openSocket(listener: SocketListener): BrowserSocket
+  /** The same without a socket. `questionOf`: the question that a turn answers, when the page shows it. */
+  openEvents(listener: SocketListener, questionOf: (turnId: TurnId) => MessageId | undefined): BrowserSocket
+  /** How an earlier page of this tab followed, when that is known … */
+  formerRung(): Rung | undefined
+  /** … and how this one does. */
+  rememberRung(rung: Rung): void
   /** SHA-256 of the text's UTF-8 in hex; `undefined` where the browser has none to offer (plain HTTP). */
   digest(text: string): Promise<string | undefined>
   onPageEvent(listener: (event: PageEvent) => void): void

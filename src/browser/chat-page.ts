@@ -9,7 +9,7 @@ import type { PageData } from '../page/page-data.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { PostForm } from './browser-env.ts'
 import type { Connection } from './connection.ts'
-import { createComposer, type Composer } from './composer.ts'
+import { createComposer, type Composer, type ComposerOptions } from './composer.ts'
 import { find, findIn, focusOn, setVisible } from './elements.ts'
 import { viewOfLink } from './link-view.ts'
 import { createRenderer } from './render.ts'
@@ -25,10 +25,13 @@ export interface ChatPageOptions {
   readonly post: PostForm
   /** Brings components to life in what was added to the page; it works without, too. */
   readonly enhance: (added: ParentNode) => void
+  readonly personal: ComposerOptions['personal']
 }
 
 /** Ten times a second is as often as anyone sees. */
 const RENDER_EVERY_MS = 100
+/** By socket and by events: only where each has failed do questions go by the form. */
+const WAYS_TO_FOLLOW = 2
 
 /** @throws when the page is not the chat page; it stays as the server wrote it then */
 export function enhanceChatPage(options: ChatPageOptions): void {
@@ -43,6 +46,7 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     ...options,
     words: data.liveWords,
     startHref: data.startHref,
+    personalInformation: data.personalInformation,
     isTaking: () => isTaking(viewOfLink(link.state)),
     hasRoom: () => link.hasRoom,
     send,
@@ -96,12 +100,12 @@ export function enhanceChatPage(options: ChatPageOptions): void {
 function plainly({ link, clock }: ChatPageOptions, composer: Composer, wasLive: () => boolean): () => void {
   let isDue = false
   const look = async (): Promise<void> => {
-    const { status, pending, isDeviceOffline } = viewOfLink(link.state)
+    const { status, pending, isDeviceOffline, failures } = viewOfLink(link.state)
     const waiting = pending.filter(isOnItsWay)
     isDue = status === 'away' && !wasLive() && waiting.length > 0
     if (!isDue) return
     // A form that is sent without a network leaves the page for the browser's own error.
-    if (!isDeviceOffline) await composer.sendPlainly(waiting)
+    if (!isDeviceOffline && failures >= WAYS_TO_FOLLOW) await composer.sendPlainly(waiting)
     lookLater()
   }
   // Never rejects: what could not be sent waits on, and the page says so.

@@ -89,6 +89,8 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
   const welcomed: ClientLink = {
     ...client,
     link: open,
+    isSocketProven: client.isSocketProven || client.rung === 'socket',
+    isTrial: false,
     // Until the snapshot has come, the view stands nowhere: a link that ends before it must not resume what is to be replaced.
     view: { ...client.view, logId: isResumed ? logId : undefined },
     isForked: client.isForked || isFork,

@@ -1,13 +1,21 @@
 /**
  * The socket as the client link sees it: dialled, lost, given up. Pure.
  */
+import { isOpen } from '../conversation/conversation.ts'
 import { CONNECT_TIMEOUT_MS, LINK_STABLE_MS } from '../conversation/limits.ts'
 import { CLOSE_CODES, mayReconnect } from '../protocol/close-codes.ts'
 import { backoffMs } from '../resilience/backoff.ts'
-import type { ClientContext, ClientEffect, ClientLink, ClientStep, LinkStatus } from './client-link-state.ts'
+import type { ClientContext, ClientEffect, ClientLink, ClientStep, LinkStatus, Rung } from './client-link-state.ts'
 import { renumber, unsend } from './outgoing-questions.ts'
 
 export const NONE: readonly ClientEffect[] = []
+
+/** A trial that takes longer is given up: a page shows nothing of an absence of two seconds. */
+const TRIAL_MS = 750
+/** A socket that did not work is tried again after so long. */
+const TRIAL_AGAIN_MS = 10 * 60_000
+/** Where sockets have worked, one try in so many goes by events. */
+const SOCKET_TRIES = 3
 
 /** Says something over this very socket. */
 export const sendOn = (
@@ -22,17 +30,42 @@ export const sendOn = (
 /** Dials another socket. */
 export function connect(client: ClientLink, failures: number, ctx: ClientContext): ClientStep {
   const socket = client.sockets + 1
-  const link: LinkStatus = { status: 'connecting', failures, socket, by: ctx.now + CONNECT_TIMEOUT_MS }
-  return [{ ...client, sockets: socket, link }, [{ type: 'connect', socket }]]
+  const link: LinkStatus = { status: 'connecting', failures, socket, by: ctx.now + patience(client) }
+  return [{ ...client, sockets: socket, link }, [{ type: 'connect', socket, rung: client.rung }]]
+}
+
+/** How long each step of connecting may take. */
+export const patience = ({ isTrial }: ClientLink): number => (isTrial ? TRIAL_MS : CONNECT_TIMEOUT_MS)
+
+/** Moves to another link, from a server that goes away or a stream that has lasted long enough. */
+export function move(client: ClientLink, ctx: ClientContext): ClientStep {
+  // On the way up only while nobody waits for anything.
+  const isIdle = client.questions.length === 0 && !client.view.conversation.items.some((item) => item.kind === 'question' && isOpen(item))
+  const isTrial = client.rung === 'events' && ctx.now >= client.trialAt && isIdle
+  const moving: ClientLink = { ...client, questions: unsend(client.questions), isTrial, rung: isTrial ? 'socket' : client.rung }
+  const [connecting, effects] = connect(moving, 0, ctx)
+  return [connecting, [...hangUp(client), ...effects]]
+}
+
+/** What to try after a link that could not be opened, or was lost. */
+function nextRung({ link, rung, isSocketProven }: ClientLink): Rung {
+  if (link.status !== 'connecting' && link.status !== 'greeting') return rung
+  // Where sockets are known to work it is rather the server that is away.
+  const isPatient = isSocketProven && link.failures % SOCKET_TRIES !== SOCKET_TRIES - 1
+  return rung === 'socket' && !isPatient ? 'events' : 'socket'
 }
 
 /** The link is gone: come back after a while, unless `code` says never. What was on its way is unknown. */
 export function lose(client: ClientLink, code: number, ctx: ClientContext, afterMs = 0): ClientStep {
   const questions = unsend(client.questions)
   if (!mayReconnect(code)) return [{ ...client, questions, link: { status: 'closed', code } }, NONE]
+  const rung = client.isTrial ? 'events' : nextRung(client)
+  const trialAt = client.rung === 'socket' && rung === 'events' ? ctx.now + TRIAL_AGAIN_MS : client.trialAt
+  const falling: ClientLink = { ...client, questions, rung, trialAt, isTrial: false }
+  if (client.isTrial) return connect(falling, 0, ctx)
   const failures = failuresOf(client.link, ctx.now) + 1
   const retryAt = ctx.now + afterMs + backoffMs(client.reconnect, failures, ctx.chance)
-  return [{ ...client, questions, link: { status: 'waiting', failures, retryAt } }, NONE]
+  return [{ ...falling, link: { status: 'waiting', failures, retryAt } }, NONE]
 }
 
 /** A link that held for a while starts the backoff over. */

@@ -18,6 +18,9 @@ export interface ClientContext {
   readonly mintDevice: () => DeviceId
 }
 
+/** How a page follows: by a socket, or, where none gets through, by an event stream and requests. Both say the same frames. */
+export type Rung = 'socket' | 'events'
+
 /**
  * The socket, as far as the page knows. `failures` counts tries since a link last held; `socket` numbers them, so that
  * whatever an older one still says is ignored.
@@ -86,6 +89,14 @@ export interface ClientLink {
   readonly page: string
   readonly outbox: DeviceOutbox
   readonly link: LinkStatus
+  /** How it is followed, or will be tried next. */
+  readonly rung: Rung
+  /** A socket has worked on this page, on this network. */
+  readonly isSocketProven: boolean
+  /** A socket is tried although the events work: only as long as nobody notices. */
+  readonly isTrial: boolean
+  /** Not before then, monotonic ms. */
+  readonly trialAt: number
   /** Sockets dialled so far. */
   readonly sockets: number
   /** What the device says of its network. */
@@ -114,8 +125,8 @@ export interface ClientLink {
 }
 
 export type ClientEvent =
-  /** `former`: the page before this one in the same tab. */
-  | { readonly type: 'start'; readonly former?: string | undefined; readonly rendered?: Rendered }
+  /** `former`: the page before this one in the same tab; `rung`: what worked there. */
+  | { readonly type: 'start'; readonly former?: string | undefined; readonly rendered?: Rendered; readonly rung?: Rung }
   /** A person asked; the text has passed `checkQuestion`. */
   | { readonly type: 'ask'; readonly messageId: MessageId; readonly text: string; readonly inReplyTo: MessageId | undefined }
   | { readonly type: 'stop'; readonly turnId: TurnId }
@@ -149,7 +160,7 @@ export type ClientEvent =
   | { readonly type: 'tick' }
 
 export type ClientEffect =
-  | { readonly type: 'connect'; readonly socket: number }
+  | { readonly type: 'connect'; readonly socket: number; readonly rung: Rung }
   | { readonly type: 'send'; readonly socket: number; readonly frames: readonly ClientFrame[] }
   | { readonly type: 'close'; readonly socket: number; readonly code: number }
   /** Have the device's storage do this, in the order it is asked; `stored` or `unstored` answers. */

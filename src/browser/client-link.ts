@@ -14,7 +14,6 @@
  */
 import type { DeviceId, MessageId, SessionId } from '../conversation/ids.ts'
 import {
-  CONNECT_TIMEOUT_MS,
   LINK_SILENCE_MAX_MS,
   RECONNECT_BASE_MS,
   RECONNECT_CAP_MS,
@@ -39,7 +38,7 @@ import {
   sendTerms,
   take,
 } from './client-link-outbox.ts'
-import { connect, fetchAnew, giveUp, hangUp, isGone, lose, NONE, sendOn } from './client-link-socket.ts'
+import { connect, fetchAnew, giveUp, hangUp, isGone, lose, move, NONE, patience, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink, Rendered } from './client-link-state.ts'
 import { cursorOf, EMPTY_VIEW } from './log-view.ts'
 import { due, KEPT, overdue, unsend, type OutgoingQuestion } from './outgoing-questions.ts'
@@ -60,6 +59,10 @@ export const initialLink = (session: SessionId, device: DeviceId, keeps = false)
   page: device,
   outbox: keeps ? OPENING : { status: 'absent' },
   link: { status: 'waiting', failures: 0, retryAt: 0 },
+  rung: 'socket',
+  isSocketProven: false,
+  isTrial: false,
+  trialAt: 0,
   sockets: 0,
   isDeviceOnline: true,
   view: EMPTY_VIEW,
@@ -143,7 +146,7 @@ function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): Clie
     case 'closed':
       return isCurrent(client, event.socket) ? lose(client, event.code, ctx) : [client, NONE]
     case 'online':
-      return wake(client.isDeviceOnline ? client : { ...client, isDeviceOnline: true }, ctx)
+      return wake(onOnline(client), ctx)
     case 'offline':
       // A link over a network that is gone says nothing of it.
       return client.isDeviceOnline ? probe({ ...client, isDeviceOnline: false }, ctx) : [client, NONE]
@@ -170,8 +173,8 @@ const isCurrent = ({ link }: ClientLink, socket: number): boolean =>
 
 function onStart(client: ClientLink, event: Extract<ClientEvent, { type: 'start' }>, ctx: ClientContext): ClientStep {
   if (client.sockets > 0) return [client, NONE]
-  const { former, rendered = NOTHING_RENDERED } = event
-  const loaded = { ...client, rendered, settled: rendered.settled }
+  const { former, rendered = NOTHING_RENDERED, rung = 'socket' } = event
+  const loaded = { ...client, rung, rendered, settled: rendered.settled }
   return chain(askStore(loaded, { type: 'arrive', former }, ctx), (arriving) => connect(arriving, 0, ctx))
 }
 
@@ -186,8 +189,15 @@ function onLeft(client: ClientLink, ctx: ClientContext): ClientStep {
 function onOpened(client: ClientLink, socket: number, ctx: ClientContext): ClientStep {
   const { link, session, device, view } = client
   if (link.status !== 'connecting' || link.socket !== socket) return [client, NONE]
-  const greeting: LinkStatus = { status: 'greeting', failures: link.failures, socket, by: ctx.now + CONNECT_TIMEOUT_MS }
+  const greeting: LinkStatus = { status: 'greeting', failures: link.failures, socket, by: ctx.now + patience(client) }
   return [{ ...client, link: greeting }, [sendOn(link, { type: 'hello', v: PROTOCOL_VERSION, session, device, resume: cursorOf(view) })]]
+}
+
+/** It may be another network, where sockets pass or do not. */
+function onOnline(client: ClientLink): ClientLink {
+  if (client.isDeviceOnline) return client
+  const rung = client.link.status === 'waiting' ? 'socket' : client.rung
+  return { ...client, isDeviceOnline: true, rung, isSocketProven: false }
 }
 
 const wake = (client: ClientLink, ctx: ClientContext): ClientStep =>
@@ -220,8 +230,7 @@ function onOpenTick(client: ClientLink, link: OpenLink, ctx: ClientContext): Cli
   const isOver = (by: number | undefined): boolean => by !== undefined && by <= ctx.now
   if (isOver(link.heardAt + LINK_SILENCE_MAX_MS) || isOver(link.probeBy) || isOver(link.snapshotDue?.by)) return giveUp(client, ctx)
   if (link.moveAt !== undefined && link.moveAt <= ctx.now) {
-    const [connecting, effects] = connect({ ...client, questions: unsend(client.questions) }, 0, ctx)
-    return [connecting, [...hangUp(client), ...effects]]
+    return move(client, ctx)
   }
   const { questions, frames, tries } = overdue(client.questions, ctx.now)
   if (tries > SEND_TRIES_MAX) return giveUp(client, ctx)

@@ -252,6 +252,20 @@ test('[K12] it says when it holds as many questions as it can', () => {
   expect([held, connection.state]).toEqual([20, state])
 })
 
+test('[K45][K46] the running page follows by events where sockets fail, and the next one in its tab begins so', () => {
+  const { env, newest, connection } = page()
+  expect(env.rungs).toEqual(['socket'])
+  newest().end(1006)
+  env.clock.advanceSync(1_000)
+  expect([env.rungs, env.rememberedRung]).toEqual([['socket', 'events'], undefined])
+  newest().open()
+  newest().say(WELCOME, NOTHING_YET, ...turnEntries('All of it.', sha256('All of it.')))
+  expect([connection.state.link.status, env.rememberedRung]).toEqual(['open', 'events'])
+  expect([env.questionOf(TURN), env.questionOf(mintTurnId(bytes))]).toEqual([expect.any(String), undefined])
+  expect(new Connection(env, SCOPE).state.link.status).toBe('connecting')
+  expect(env.rungs).toEqual(['socket', 'events', 'events'])
+})
+
 test('[K25][K26] the running page keeps what it is asked, and sends it when that is done, or when it cannot be', async () => {
   const device = new SimulatedDevice()
   const env = createFakeBrowserEnv(device)

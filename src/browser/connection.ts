@@ -3,11 +3,12 @@
  *
  * It never gives up for good unless the server says so, and it decides nothing itself.
  */
+import { questionOfTurn } from '../conversation/conversation.ts'
 import { mintDeviceId, type DeviceId, type MessageId, type TurnId } from '../conversation/ids.ts'
 import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
-import type { BrowserEnv, BrowserSocket, OutboxStore } from './browser-env.ts'
+import type { BrowserEnv, BrowserSocket, OutboxStore, SocketListener } from './browser-env.ts'
 import { canAsk, initialLink, nextDeadline, step } from './client-link.ts'
-import type { ClientContext, ClientEffect, ClientEvent, ClientLink, Rendered } from './client-link-state.ts'
+import type { ClientContext, ClientEffect, ClientEvent, ClientLink, Rendered, Rung } from './client-link-state.ts'
 import type { OutboxScope } from './outbox.ts'
 
 /** What a person asked; the text has passed `checkQuestion`. */
@@ -37,7 +38,8 @@ export class Connection {
     this.#state = initialLink(scope.session, mintDevice(), this.#outbox !== undefined)
     env.onPageEvent((event) => this.#dispatch({ type: event }))
     this.#outbox?.onHint(() => this.#dispatch({ type: 'hinted' }))
-    this.#dispatch({ type: 'start', former: env.succeed(this.#state.page), ...(rendered && { rendered }) })
+    const rung = env.formerRung()
+    this.#dispatch({ type: 'start', former: env.succeed(this.#state.page), ...(rendered && { rendered }), ...(rung && { rung }) })
     if (!env.isOnline()) this.#dispatch({ type: 'offline' })
   }
 
@@ -84,6 +86,7 @@ export class Connection {
     const before = this.#state
     const [state, effects] = step(before, event, this.#context())
     this.#state = state
+    if (state.link.status === 'open' && before.link.status !== 'open') this.#env.rememberRung(state.rung)
     for (const effect of effects) this.#perform(effect)
     this.#plan()
     if (state !== before) for (const listener of this.#listeners) listener()
@@ -100,7 +103,7 @@ export class Connection {
   #perform(effect: ClientEffect): void {
     switch (effect.type) {
       case 'connect':
-        this.#open(effect.socket)
+        this.#open(effect.socket, effect.rung)
         return
       case 'send':
         // A message for each: a question fits into one, several together may be larger than a server takes.
@@ -122,12 +125,14 @@ export class Connection {
     void this.#outbox?.apply(change).then((outcome) => this.#dispatch({ ...outcome, change }))
   }
 
-  #open(number: number): void {
-    const socket = this.#env.openSocket({
+  #open(number: number, rung: Rung): void {
+    const listener: SocketListener = {
       opened: () => this.#dispatch({ type: 'opened', socket: number }),
       received: (text) => this.#dispatch({ type: 'frames', socket: number, frames: parseServerFrames(text) }),
       closed: (code) => this.#dispatch({ type: 'closed', socket: number, code }),
-    })
+    }
+    const questionOf = (turnId: TurnId): MessageId | undefined => questionOfTurn(this.#state.view.conversation, turnId)?.messageId
+    const socket = rung === 'socket' ? this.#env.openSocket(listener) : this.#env.openEvents(listener, questionOf)
     this.#socket = { number, socket }
   }
 

@@ -5,6 +5,8 @@ import { SUBPROTOCOL } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
 import { mintDeviceId, type RandomBytes } from '../conversation/ids.ts'
 import type { BrowserEnv, BrowserSocket, PostForm, SocketListener } from './browser-env.ts'
+import type { Rung } from './client-link-state.ts'
+import type { EventLinkOptions } from './event-link.ts'
 import { createIndexedOutbox } from './indexed-outbox.ts'
 
 const ABNORMAL = 1006
@@ -35,14 +37,24 @@ const clock: Clock = {
 
 const randomBytes: RandomBytes = (count) => crypto.getRandomValues(new Uint8Array(count))
 
-/** @param path of the live link on this origin, such as `/ws` */
-export function createWindowEnv(path: string): BrowserEnv {
+/** Where the live link is, and the session in the API: paths on this origin. */
+export interface ServerPaths {
+  readonly linkPath: string
+  readonly sessionPath: string
+}
+
+export function createWindowEnv({ linkPath, sessionPath }: ServerPaths): BrowserEnv {
+  // While the server is there: a browser may remember for the whole page that a script could not be loaded.
+  loadEventLink().catch(reportError)
   return {
     clock,
     chance: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     randomBytes,
     isOnline: () => navigator.onLine,
-    openSocket: (listener) => openSocket(new URL(path, location.href), listener),
+    openSocket: (listener) => openSocket(new URL(linkPath, location.href), listener),
+    openEvents: (listener, questionOf) => openEvents({ sessionPath, listener, questionOf, fetch: (...request) => fetch(...request) }),
+    formerRung,
+    rememberRung: (rung) => void keepForTab(RUNG_KEY, rung),
     digest,
     onPageEvent(listener) {
       addEventListener('online', () => listener('online'))
@@ -56,21 +68,49 @@ export function createWindowEnv(path: string): BrowserEnv {
       addEventListener('pagehide', () => listener('left'))
     },
     openOutbox: (scope) => createIndexedOutbox(scope, { now: () => clock.now(), mintBirth: () => mintDeviceId(randomBytes) }),
-    succeed,
+    succeed: (page) => keepForTab(PAGE_KEY, page),
   }
 }
 
-/** Survives a reload and a crash of the tab, and nothing else. */
-const TAB_KEY = 'chat-page'
+/** What survives a reload and a crash of the tab, and nothing else. */
+const PAGE_KEY = 'chat-page'
+const RUNG_KEY = 'chat-link'
 
-function succeed(page: string): string | undefined {
+/** Returns what was there before; `undefined` in a browser that keeps nothing: then a page does not know what was there before it. */
+function keepForTab(key: string, value: string): string | undefined {
   try {
-    const former = sessionStorage.getItem(TAB_KEY) ?? undefined
-    sessionStorage.setItem(TAB_KEY, page)
-    return former
+    const before = sessionStorage.getItem(key) ?? undefined
+    sessionStorage.setItem(key, value)
+    return before
   } catch {
-    // A browser that keeps nothing: what an earlier page was sending is free when its lease is over.
     return undefined
+  }
+}
+
+function formerRung(): Rung | undefined {
+  try {
+    return sessionStorage.getItem(RUNG_KEY) === 'events' ? 'events' : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const loadEventLink = () => import('./event-link.ts')
+
+function openEvents(options: EventLinkOptions): BrowserSocket {
+  let link: BrowserSocket | undefined
+  let isClosed = false
+  const open = async (): Promise<void> => {
+    const { openEventLink } = await loadEventLink()
+    if (!isClosed) link = openEventLink(options)
+  }
+  open().catch(() => options.listener.closed(ABNORMAL))
+  return {
+    send: (text) => link?.send(text),
+    close(code) {
+      isClosed = true
+      link?.close(code)
+    },
   }
 }
 

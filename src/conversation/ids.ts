@@ -66,7 +66,9 @@ export const isTurnId = (value: string): value is TurnId => ENTRY_ID.test(value)
 export const isEntryId = (value: string): value is EntryId => ENTRY_ID.test(value)
 export const isLogId = (value: string): value is LogId => ENTRY_ID.test(value)
 export const isMessageId = (value: string): value is MessageId => MESSAGE_ID.test(value)
-export const isDeviceId = (value: string): value is DeviceId => ENTRY_ID.test(value) || value === SERVER_DEVICE
+/** A device of a page's own: not the server's. */
+export const isPageDevice = (value: string): value is DeviceId => ENTRY_ID.test(value)
+export const isDeviceId = (value: string): value is DeviceId => isPageDevice(value) || value === SERVER_DEVICE
 
 /** `logId.seq.id`: what SSE's `Last-Event-ID`, `?after=` and the page carry. */
 export const formatCursor = (cursor: Cursor): string => `${cursor.logId}.${cursor.seq}.${cursor.id}`

@@ -3,7 +3,7 @@
  */
 import type { Lifecycle, Request, ResponseToolkit, Server } from '@hapi/hapi'
 import * as v from 'valibot'
-import { isMessageId, type MessageId } from '../conversation/ids.ts'
+import { isMessageId, isPageDevice, type DeviceId, type MessageId } from '../conversation/ids.ts'
 import { MESSAGES_PAGE_MAX } from '../conversation/limits.ts'
 import type { Session } from '../conversation-log/conversation-log.ts'
 import { QUEUED_NOTICE } from './error-words.ts'
@@ -26,11 +26,18 @@ const messageId = v.pipe(
   v.string(),
   v.guard((value: string): value is MessageId => isMessageId(value), 'must be a lower-case UUID'),
 )
+const pageDevice = v.pipe(
+  v.string(),
+  v.guard((value: string): value is DeviceId => isPageDevice(value), 'must be a device id'),
+)
+const position = v.pipe(v.number(), v.safeInteger('must be a whole number from 1'), v.minValue(1, 'must be a whole number from 1'))
 const noFields = v.optional(v.strictObject({}))
 const newMessage = v.strictObject({
   id: v.optional(messageId),
   content: v.string(),
-  metadata: v.optional(v.strictObject({ inReplyTo: v.optional(messageId) })),
+  metadata: v.optional(
+    v.strictObject({ inReplyTo: v.optional(messageId), numbered: v.optional(v.strictObject({ device: pageDevice, number: position })) }),
+  ),
 })
 const listQuery = v.strictObject({
   limit: v.optional(
@@ -149,6 +156,7 @@ const postMessage =
       messageId: idempotencyKey(request, id),
       typed: content,
       inReplyTo: metadata?.inReplyTo,
+      numbered: metadata?.numbered,
       transport: 'api',
       from: context.traceOf(request),
     })
@@ -158,8 +166,12 @@ const postMessage =
       await waitForAnswer(log, clock, { session: session.id, messageId: asked.messageId, waitMs: HELP_WAIT_MAX_MS, signal })
     }
     const { message, fallback } = await shownFor(context, request, asked.messageId)
-    if (message.status !== 'queued' && !(isAway && message.status === 'sent')) return h.response({ status: 'sent', message }).code(200)
-    return h.response({ status: 'queued', message, notice: fallback?.content ?? QUEUED_NOTICE, ...(fallback && { fallback }) }).code(202)
+    // A page that sends this way has to know what its link would tell it.
+    const accepted = metadata?.numbered && { accepted: { seq: asked.cursor.seq, duplicate: asked.duplicate } }
+    if (message.status !== 'queued' && !(isAway && message.status === 'sent'))
+      return h.response({ status: 'sent', message, ...accepted }).code(200)
+    const notice = fallback?.content ?? QUEUED_NOTICE
+    return h.response({ status: 'queued', message, notice, ...(fallback && { fallback }), ...accepted }).code(202)
   }
 
 /** While the agent is away other help appears at once, unless something else is wrong, too. */

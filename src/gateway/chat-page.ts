@@ -101,6 +101,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
           visitor: deviceOwnerOf(session.visitor, context.settings.secret),
           log: { head: cursor?.seq ?? 0, settled: context.log.profile.durability === 'fsync' ? (cursor?.seq ?? 0) : 0 },
           linkPath: paths.at(LINK_PATH),
+          sessionPath: paths.at(`/api/v1/sessions/${session.id}`),
           itemWords: words,
           liveWords: ENGLISH.live,
           startHref: paths.at('/conversations'),

@@ -9,7 +9,7 @@ import { ChatServiceError } from '../chat-service-error.ts'
 import { referenceOf } from '../conversation/trace.ts'
 import { retryAfterOf } from '../resilience/retry-after.ts'
 import type { Events, RequestTrace } from '../telemetry/events.ts'
-import { RequestError, ValidationError, type InputFault } from './errors.ts'
+import { MessageOrderError, RequestError, ValidationError, type InputFault } from './errors.ts'
 import { messageFor, OFFLINE_NOTICE, titleFor } from './error-words.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
@@ -22,6 +22,7 @@ export interface Failure {
   readonly code: string
   readonly isRetryable: boolean
   readonly faults: readonly InputFault[]
+  readonly expectedNumber?: number
   readonly retryAfterMs: number | undefined
   readonly headers: Readonly<Record<string, string>>
 }
@@ -51,6 +52,7 @@ export function failureOf(error: unknown, httpStatus: number): Failure {
       code: error.code,
       isRetryable: error.isRetryable,
       faults: error instanceof ValidationError ? error.faults : [],
+      ...(error instanceof MessageOrderError && { expectedNumber: error.expectedNumber }),
       retryAfterMs: retryAfterMsOf(error),
       headers: error instanceof RequestError ? error.headers : {},
     }
@@ -73,12 +75,13 @@ function retryAfterMsOf(error: ChatServiceError): number | undefined {
 }
 
 /** The API's body for a failure. While the store is away it is also the API's answer "offline". */
-export function failureBody({ code, isRetryable, faults }: Failure, reference: string): object {
+export function failureBody({ code, isRetryable, faults, expectedNumber }: Failure, reference: string): object {
   const error = {
     code,
     message: messageFor(code),
     isRetryable,
     ...(faults.length > 0 ? { details: faults } : {}),
+    ...(expectedNumber === undefined ? {} : { details: { expectedNumber } }),
     reference,
   }
   return code === 'STORE_UNAVAILABLE' ? { status: 'offline', notice: OFFLINE_NOTICE, error } : { error }

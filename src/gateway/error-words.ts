@@ -6,6 +6,7 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   SESSION_NOT_FOUND: 'There is no such conversation, or it has expired or was deleted.',
   MESSAGE_NOT_FOUND: 'There is no such message in this conversation.',
   MESSAGE_CONFLICT: 'This id was used before with other content.',
+  MESSAGE_OUT_OF_ORDER: 'Another question of this device has to come first. See its number in the details.',
   MESSAGE_SEND_ERROR: 'The message may not have been saved. Send it again with the same id.',
   CURSOR_NOT_ON_LOG: 'This cursor does not belong to this conversation. Read it again from the start.',
   TOO_MANY_SESSIONS: 'You have as many conversations as one visitor can have. Delete one first.',

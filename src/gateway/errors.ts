@@ -41,6 +41,18 @@ export class MessageConflictError extends ChatServiceError {
   }
 }
 
+/** A page's question has not the number that the log expects of its device next. */
+export class MessageOrderError extends ChatServiceError {
+  override name = 'MessageOrderError'
+  readonly expectedNumber: number
+
+  constructor(expectedNumber: number) {
+    // Retryable: once the one with that number has been sent, or by a device that counts anew.
+    super(`number ${expectedNumber} is expected`, { code: 'MESSAGE_OUT_OF_ORDER', statusCode: 409, isRetryable: true })
+    this.expectedNumber = expectedNumber
+  }
+}
+
 /** One thing wrong with the input: where (`body.content`, `query.limit`), and what, never repeating the input. */
 export interface InputFault {
   readonly where: string

@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream'
 import type { Request, ResponseObject, ResponseToolkit } from '@hapi/hapi'
 import * as v from 'valibot'
-import { parseCursor, type Cursor, type SessionId } from '../conversation/ids.ts'
+import { isPageDevice, parseCursor, type Cursor, type DeviceId, type SessionId } from '../conversation/ids.ts'
 import { EVENT_STREAM_BYTES_BUFFERED } from '../conversation/limits.ts'
 import { referenceOf } from '../conversation/trace.ts'
 import { failureBody, failureOf } from './error-replies.ts'
@@ -21,21 +21,24 @@ const RETRY_AFTER_MS = 5_000
 /** Reaches the reader as it is written: no cache, no compression, no proxy that gathers it. */
 const HEADERS = { 'cache-control': 'no-store', 'x-accel-buffering': 'no' } as const
 
-const eventsQuery = v.strictObject({ after: v.optional(v.string()) })
+const eventsQuery = v.strictObject({
+  after: v.optional(v.string()),
+  device: v.optional(v.pipe(v.string(), v.guard(isPageDevice, 'must be a device id'))),
+})
 
 export const followEvents =
   (context: GatewayContext) =>
   async (request: Request, h: ResponseToolkit): Promise<ResponseObject> => {
     const session = await context.sessions.find(context.visitorOf(request), String(request.params['session']))
-    const after = standingOf(request)
-    const response = request.method === 'head' ? h.response() : h.response(openStream(context, request, { session: session.id, after }))
+    const query = checked({ ...request.query }, eventsQuery, 'query')
+    const follow = { session: session.id, after: standingOf(request, query.after), device: query.device }
+    const response = request.method === 'head' ? h.response() : h.response(openStream(context, request, follow))
     for (const [name, value] of Object.entries(HEADERS)) response.header(name, value)
     return response.type('text/event-stream')
   }
 
 /** The browser's own `Last-Event-ID` is newer than what the address says. */
-function standingOf(request: Request): Cursor | 'unknown' | undefined {
-  const { after } = checked({ ...request.query }, eventsQuery, 'query')
+function standingOf(request: Request, after: string | undefined): Cursor | 'unknown' | undefined {
   const header: unknown = request.headers['last-event-id']
   if (typeof header === 'string' && header !== '') return parseCursor(header) ?? 'unknown'
   if (after === undefined) return undefined
@@ -47,6 +50,7 @@ function standingOf(request: Request): Cursor | 'unknown' | undefined {
 interface Follow {
   readonly session: SessionId
   readonly after: Cursor | 'unknown' | undefined
+  readonly device: DeviceId | undefined
 }
 
 /** The body of the answer. @throws RateLimitError | RequestError when there is no place for one more */

@@ -6,12 +6,14 @@
  */
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import type { Entry } from '../conversation/entry.ts'
-import { formatCursor, type Cursor, type LogId, type SessionId } from '../conversation/ids.ts'
-import { PING_INTERVAL_MS, READ_ENTRIES_MAX, RECONNECT_BASE_MS } from '../conversation/limits.ts'
-import type { BlockFrame } from '../protocol/protocol.ts'
+import type { Head } from '../conversation/conversation.ts'
+import { formatCursor, type Cursor, type DeviceId, type LogId, type SessionId } from '../conversation/ids.ts'
+import { PING_INTERVAL_MS, READ_ENTRIES_MAX, RECONNECT_BASE_MS, RECONNECT_CAP_MS } from '../conversation/limits.ts'
+import type { BlockFrame, WelcomeFrame } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import type { OnLevelChange, ServiceLevel } from './gateway-context.ts'
+import { MOVE_ON } from './held-response.ts'
 import { LinkBlocks } from './link-blocks.ts'
 import { readConversation } from './read-conversation.ts'
 import { snapshotWindow } from './snapshot-window.ts'
@@ -28,13 +30,15 @@ export interface EventStreamRequest {
   readonly session: SessionId
   /** Where the reader stands; `unknown`: it names a place that cannot be on any log; `undefined`: it has nothing yet. */
   readonly after: Cursor | 'unknown' | undefined
+  /** A page that follows this way instead of by its live link: it is told what a link's frames tell, as whose the log counts it. */
+  readonly device?: DeviceId | undefined
   /** Ends the stream, without an error. */
   readonly signal: AbortSignal
   /** How the reader was found to stand, and how many entries it has missed; called once, unless the session is gone. */
   readonly onPositioned: (how: 'resumed' | 'snapshot' | 'fork', missed: number) => void
 }
 
-export const EVENT_STREAM_EVENTS = ['entry', 'block', 'snapshot', 'level', 'fork', 'failed'] as const
+export const EVENT_STREAM_EVENTS = ['welcome', 'entry', 'block', 'snapshot', 'level', 'ping', 'fork', 'drain', 'failed'] as const
 export type EventName = (typeof EVENT_STREAM_EVENTS)[number]
 
 /**
@@ -70,13 +74,16 @@ export async function* eventStream(ports: EventStreamPorts, request: EventStream
   try {
     let level = ports.level()
     yield `retry: ${RECONNECT_BASE_MS}\n\n${formatEvent('level', { level })}`
+    const voice = await voiceOf(ports, request)
     let standing = await standingOf(log, session, after, blocks)
     let isPositioned = false
+    let spokeAt = ports.clock.monotonic()
     while (!signal.aborted && standing !== 'gone') {
       bell.reset()
       const step: Step | 'gone' = await readOn(log, session, standing, blocks)
       if (step === 'gone') return
       if (!isPositioned) request.onPositioned(step.how, step.missed)
+      yield* voice.stands(step, isPositioned)
       isPositioned = true
       yield* step.pieces
       standing = step.standing
@@ -84,8 +91,13 @@ export async function* eventStream(ports: EventStreamPorts, request: EventStream
         level = ports.level()
         yield formatEvent('level', { level })
       }
-      if (!step.isMore && (await bell.rung()) === 'silence') yield HEARTBEAT
+      const isSilent = !step.isMore && (await bell.rung()) === 'silence'
+      // Also while there is much to say: it tells how much is settled.
+      if (!isSilent && ports.clock.monotonic() - spokeAt < PING_INTERVAL_MS) continue
+      spokeAt = ports.clock.monotonic()
+      yield voice.heartbeat(step)
     }
+    if (signal.reason === MOVE_ON) yield* voice.farewell()
   } finally {
     bell.stop()
   }
@@ -107,13 +119,64 @@ async function standingOf(
   return { type: 'at', cursor: after }
 }
 
+/** What is said of the stream itself. */
+interface Voice {
+  /** Before the first pieces, and before those that take the place of what was there. */
+  stands(step: Step, isAgain: boolean): Iterable<string>
+  heartbeat(step: Step): string
+  /** The stream ends, and nothing is wrong. */
+  farewell(): Iterable<string>
+}
+
+const PLAIN: Voice = {
+  stands: ({ how }) => (how === 'fork' ? [formatEvent('fork', {}, '')] : []),
+  heartbeat: () => HEARTBEAT,
+  farewell: () => [],
+}
+
+/** To a page, the same as the frames of these names. */
+async function voiceOf({ log, level }: EventStreamPorts, { session, device }: EventStreamRequest): Promise<Voice> {
+  const found = device === undefined ? undefined : await log.findSession(session)
+  if (device === undefined || found === undefined) return PLAIN
+  const lastNumber = await log.lastNumber(session, device)
+  let pings = 0
+  return {
+    stands({ how, head, settled, standing }, isAgain) {
+      if (isAgain && how !== 'fork') return []
+      const welcome: Omit<WelcomeFrame, 'type'> = {
+        session,
+        logId: standing.cursor?.logId ?? found.logId,
+        head,
+        outcome: how,
+        durability: log.profile.durability,
+        settled,
+        lastNumber,
+        pingMs: PING_INTERVAL_MS,
+        // Requests that are under way together may overtake one another.
+        maxInFlight: 1,
+        reconnect: { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS },
+        level: level(),
+      }
+      return [formatEvent('welcome', welcome, how === 'fork' ? '' : undefined)]
+    },
+    heartbeat({ head, settled }) {
+      pings += 1
+      return formatEvent('ping', { n: pings, head, settled })
+    },
+    farewell: () => [formatEvent('drain', { afterMs: 0, windowMs: 0, deadlineMs: 0 })],
+  }
+}
+
 interface Step {
   readonly how: 'resumed' | 'snapshot' | 'fork'
   /** Entries between where a reader that resumes stood and the end of the log. */
   readonly missed: number
   readonly pieces: Iterable<string>
   /** Once all pieces have gone out. */
-  readonly standing: Standing
+  readonly standing: Extract<Standing, { type: 'at' }>
+  /** Where the log stands, and how much of it survives without the reader. */
+  readonly head: Head | undefined
+  readonly settled: number
   /** There may be more to read at once. */
   readonly isMore: boolean
 }
@@ -123,13 +186,15 @@ async function readOn(log: ConversationLog, session: SessionId, standing: Standi
   const read = await log.read(session, standing.cursor, READ_ENTRIES_MAX)
   if (read.type === 'gone') return 'gone'
   if (read.type === 'fork') return showAnew(log, session, 'fork', blocks)
-  const { logId, entries, head } = read
+  const { logId, entries, head, settled } = read
   const last = entries.at(-1)
   return {
     how: 'resumed',
     missed: Math.max(0, (head?.seq ?? 0) - (standing.cursor?.seq ?? 0)),
     pieces: entryPieces(logId, entries, blocks),
     standing: last === undefined ? standing : { type: 'at', cursor: { logId, seq: last.seq, id: last.id } },
+    head,
+    settled,
     isMore: entries.length === READ_ENTRIES_MAX,
   }
 }
@@ -145,12 +210,11 @@ function* entryPieces(logId: LogId, entries: readonly Entry[], blocks: LinkBlock
 async function showAnew(log: ConversationLog, session: SessionId, how: 'snapshot' | 'fork', blocks: LinkBlocks): Promise<Step | 'gone'> {
   const read = await readConversation(log, session)
   if (read === 'gone') return 'gone'
-  const { conversation, cursor } = read
+  const { conversation, cursor, settled } = read
   const { items, earlier } = snapshotWindow(conversation.items)
   const snapshot: ServerEvent = { event: 'snapshot', data: { head: conversation.head, items, earlier } }
   const shown = withPlace([snapshot, ...blocks.of(items).map(blockEvent)], cursor === undefined ? '' : formatCursor(cursor))
-  const pieces = how === 'fork' ? [formatEvent('fork', {}, ''), ...shown] : shown
-  return { how, missed: 0, pieces, standing: { type: 'at', cursor }, isMore: false }
+  return { how, missed: 0, pieces: shown, standing: { type: 'at', cursor }, head: conversation.head, settled, isMore: false }
 }
 
 interface ServerEvent {

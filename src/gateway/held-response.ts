@@ -25,13 +25,17 @@ export function takePlace(context: GatewayContext, request: Request, session: Se
   return { ok: true, release: () => [ofAddress, ofSession].forEach(({ release }) => release()) }
 }
 
+/** Why a response ends that a reader may ask for again at once. */
+export const MOVE_ON = 'the response has lasted long enough'
+
 /** Aborts when the response has to end, and calls back once its connection is done with it. */
 export function untilOver({ clock, draining }: GatewayContext, request: Request, onClose: () => void): AbortSignal {
   const over = new AbortController()
   const end = (): void => over.abort()
+  const moveOn = (): void => over.abort(MOVE_ON)
   const { res } = request.raw
   const cancels = [
-    clock.schedule(EVENT_STREAM_MAX_MS, end),
+    clock.schedule(EVENT_STREAM_MAX_MS, moveOn),
     // A reader that takes nothing does not let the response come to its end.
     clock.schedule(EVENT_STREAM_MAX_MS + EVENT_STREAM_GOODBYE_MS, () => res.destroy()),
   ]

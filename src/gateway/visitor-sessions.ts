@@ -13,6 +13,7 @@ import {
   mintSessionId,
   SERVER_DEVICE,
   type Cursor,
+  type DeviceId,
   type MessageId,
   type TurnId,
   type VisitorId,
@@ -24,6 +25,7 @@ import type { Admission } from './admission.ts'
 import {
   MessageConflictError,
   MessageNotFoundError,
+  MessageOrderError,
   MessageSendError,
   OfflineError,
   OverloadError,
@@ -46,6 +48,8 @@ export interface NewAsk {
   /** As it was typed; checked and normalised here. */
   readonly typed: string
   readonly inReplyTo: MessageId | undefined
+  /** A page's own count; without it the log numbers the question. */
+  readonly numbered?: { readonly device: DeviceId; readonly number: number } | undefined
   readonly transport: Transport
   /** The person knows what it may hold and wants it sent. */
   readonly isConfirmed?: boolean
@@ -90,7 +94,7 @@ export interface VisitorSessions {
   delete(visitor: VisitorId, session: string): Promise<void>
   /** The whole conversation, folded. @throws SessionNotFoundError */
   read(visitor: VisitorId, session: string): Promise<OwnConversation>
-  /** @throws QuestionsClosedError | SessionNotFoundError | QuestionTextError | PersonalInformationError | MessageConflictError | RateLimitError | OverloadError */
+  /** @throws QuestionsClosedError | SessionNotFoundError | QuestionTextError | PersonalInformationError | MessageConflictError | MessageOrderError | RateLimitError | OverloadError */
   ask(visitor: VisitorId, ask: NewAsk): Promise<Asked>
   /**
    * Asks that the answer to a question stop. The turn runner ends it.
@@ -199,8 +203,9 @@ async function ask(options: GatewayOptions, admission: Admission, visitor: Visit
   if (!verdict.ok) throw refuse('rate', new RateLimitError(verdict.retryAfterMs))
   const { text } = checked
   const messageId = newAsk.messageId ?? mintMessageId(clock.now(), randomBytes)
-  const result = await log.ask(session.id, { messageId, device: SERVER_DEVICE, number: undefined, text, inReplyTo })
-  if (result.type !== 'accepted') throw refuse(result.type, refusal(result))
+  const { device, number } = newAsk.numbered ?? { device: SERVER_DEVICE, number: undefined }
+  const result = await log.ask(session.id, { messageId, device, number, text, inReplyTo })
+  if (result.type !== 'accepted') throw refuse(result.type, refusal(result, number !== undefined))
   const { turnId, cursor, duplicate } = result
   events.questionAccepted({ session: session.id, turn: turnId, transport, duplicate, tookMs: clock.monotonic() - startedAt, from })
   return { session, messageId, turnId, cursor, duplicate, text, inReplyTo }
@@ -221,7 +226,7 @@ async function stop(
   return { question, isStopping: result.type !== 'stopped' }
 }
 
-function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>): Error {
+function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>, isNumbered: boolean): Error {
   switch (result.type) {
     case 'conflict':
       return new MessageConflictError()
@@ -230,8 +235,8 @@ function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>): Err
     case 'gone':
       return new SessionNotFoundError()
     case 'order':
-      // The server's own device is numbered at append, so the store broke its contract.
-      return new MessageSendError('the log refused the number it gives itself')
+      // The server's own device is numbered at append, so there the store broke its contract.
+      return isNumbered ? new MessageOrderError(result.expected) : new MessageSendError('the log refused the number it gives itself')
   }
 }
 

@@ -6,113 +6,112 @@
  */
 import * as v from 'valibot'
 import { isSessionId } from '../conversation/ids.ts'
+import type { PersonalKind } from '../conversation/personal-information.ts'
+import type { QuestionProblem } from '../conversation/question-text.ts'
 
 /** What is said about questions, answers and notices, by the server's page and the live page alike. */
-export const itemWordsSchema = v.object({
-  you: v.string(),
-  assistant: v.string(),
-  at: v.string(),
-  timeOnDay: v.string(),
-  sent: v.string(),
-  received: v.string(),
-  waiting: v.string(),
-  oneBefore: v.string(),
-  manyBefore: v.string(),
-  cancelled: v.string(),
-  stopping: v.string(),
-  stopped: v.string(),
-  finding: v.string(),
-  answering: v.string(),
-  caveat: v.string(),
-  caveatPages: v.string(),
-  cutOff: v.string(),
-  cutOffAskedAgain: v.string(),
-  timedOut: v.string(),
-  unreachable: v.string(),
-  failed: v.string(),
-  tooLong: v.string(),
-  withheld: v.string(),
-  refused: v.string(),
-  cancel: v.string(),
-  askAgain: v.string(),
-  getRest: v.string(),
-  restOf: v.string(),
-  askAgainAbout: v.string(),
-  cancelAbout: v.string(),
-  fallbackHeading: v.string(),
-  table: v.string(),
-})
-export type ItemWords = v.InferOutput<typeof itemWordsSchema>
+export interface ItemWords {
+  readonly you: string
+  readonly assistant: string
+  readonly at: string
+  readonly timeOnDay: string
+  readonly sent: string
+  readonly received: string
+  readonly waiting: string
+  readonly oneBefore: string
+  readonly manyBefore: string
+  readonly cancelled: string
+  readonly stopping: string
+  readonly stopped: string
+  readonly finding: string
+  readonly answering: string
+  readonly caveat: string
+  readonly caveatPages: string
+  readonly cutOff: string
+  readonly cutOffAskedAgain: string
+  readonly timedOut: string
+  readonly unreachable: string
+  readonly failed: string
+  readonly tooLong: string
+  readonly withheld: string
+  readonly refused: string
+  readonly cancel: string
+  readonly askAgain: string
+  readonly getRest: string
+  readonly restOf: string
+  readonly askAgainAbout: string
+  readonly cancelAbout: string
+  readonly fallbackHeading: string
+  readonly table: string
+}
 
 /** What only the live page says. */
-export const liveWordsSchema = v.object({
-  connecting: v.string(),
-  reconnecting: v.string(),
-  connectedAgain: v.string(),
-  restored: v.string(),
-  stillTrying: v.string(),
-  browserOffline: v.string(),
-  browserOfflineUnkept: v.string(),
-  limited: v.string(),
-  offline: v.string(),
-  closed: v.string(),
-  notLive: v.string(),
-  sending: v.string(),
-  kept: v.string(),
-  notKept: v.string(),
-  notConfirmed: v.string(),
-  notConfirmedTag: v.string(),
-  expired: v.string(),
-  setAside: v.string(),
-  sendNow: v.string(),
-  sendAgain: v.string(),
-  edit: v.string(),
-  delete: v.string(),
-  choiceAbout: v.string(),
-  boxInUse: v.string(),
-  heldRate: v.string(),
-  heldOverload: v.string(),
-  heldUnavailable: v.string(),
-  notSent: v.string(),
-  notSentTag: v.string(),
-  overload: v.string(),
-  tooManyWaiting: v.string(),
-  stillLooking: v.string(),
-  takingLong: v.string(),
-  oneUnsent: v.string(),
-  manyUnsent: v.string(),
-  errorTitlePrefix: v.string(),
-  problems: v.object({ empty: v.string(), 'too-long': v.string(), 'too-large': v.string(), 'not-text': v.string() }),
-  personal: v.object({
-    warn: v.string(),
-    block: v.string(),
-    and: v.string(),
-    kinds: v.object({
-      'national-insurance-number': v.string(),
-      'payment-card': v.string(),
-      'email-address': v.string(),
-      'mobile-number': v.string(),
-    }),
-  }),
-  say: v.object({
-    sent: v.string(),
-    finding: v.string(),
-    answering: v.string(),
-    stillAnswering: v.string(),
-    ready: v.string(),
-    oneWord: v.string(),
-    manyWords: v.string(),
-    oneLink: v.string(),
-    manyLinks: v.string(),
-    stopped: v.string(),
-    cutOff: v.string(),
-    failed: v.string(),
-    fallback: v.string(),
-  }),
-})
-export type LiveWords = v.InferOutput<typeof liveWordsSchema>
+export interface LiveWords {
+  readonly connecting: string
+  readonly reconnecting: string
+  readonly connectedAgain: string
+  readonly restored: string
+  readonly stillTrying: string
+  readonly browserOffline: string
+  readonly browserOfflineUnkept: string
+  readonly limited: string
+  readonly offline: string
+  readonly closed: string
+  readonly notLive: string
+  readonly sending: string
+  readonly kept: string
+  readonly notKept: string
+  readonly notConfirmed: string
+  readonly notConfirmedTag: string
+  readonly expired: string
+  readonly setAside: string
+  readonly sendNow: string
+  readonly sendAgain: string
+  readonly edit: string
+  readonly delete: string
+  readonly choiceAbout: string
+  readonly boxInUse: string
+  readonly heldRate: string
+  readonly heldOverload: string
+  readonly heldUnavailable: string
+  readonly notSent: string
+  readonly notSentTag: string
+  readonly overload: string
+  readonly tooManyWaiting: string
+  readonly stillLooking: string
+  readonly takingLong: string
+  readonly oneUnsent: string
+  readonly manyUnsent: string
+  readonly errorTitlePrefix: string
+  readonly problems: Readonly<Record<QuestionProblem, string>>
+  readonly personal: {
+    readonly warn: string
+    readonly block: string
+    readonly and: string
+    readonly kinds: Readonly<Record<PersonalKind, string>>
+  }
+  readonly say: {
+    readonly sent: string
+    readonly finding: string
+    readonly answering: string
+    readonly stillAnswering: string
+    readonly ready: string
+    readonly oneWord: string
+    readonly manyWords: string
+    readonly oneLink: string
+    readonly manyLinks: string
+    readonly stopped: string
+    readonly cutOff: string
+    readonly failed: string
+    readonly fallback: string
+  }
+}
 
-export const pageDataSchema = v.object({
+/** Words, and groups of them. That none is missing is a matter of the catalogue's type: page and script are of one release. */
+const isWords = (value: unknown): boolean =>
+  typeof value === 'string' || (typeof value === 'object' && value !== null && Object.values(value).every(isWords))
+
+const pageDataSchema = v.object({
   session: v.pipe(v.string(), v.guard(isSessionId)),
   /** Whose page it is, for what the device keeps; nobody can get from it to the visitor. */
   visitor: v.string(),
@@ -120,8 +119,10 @@ export const pageDataSchema = v.object({
   log: v.object({ head: v.number(), settled: v.number() }),
   /** Where the live link is, on the page's own origin. */
   linkPath: v.string(),
-  itemWords: itemWordsSchema,
-  liveWords: liveWordsSchema,
+  /** The session in the API. */
+  sessionPath: v.string(),
+  itemWords: v.custom<ItemWords>(isWords),
+  liveWords: v.custom<LiveWords>(isWords),
   /** What becomes of a question that may hold personal information. */
   personalInformation: v.picklist(['warn', 'block', 'off']),
   /** Where a form starts a new conversation, for one that has closed. */

@@ -158,10 +158,15 @@ export class ClientLinkPlay {
 
   /** Ends the wait between two tries. */
   comesBack(): this {
+    return this.comesBackDialling().opens()
+  }
+
+  /** The same, and the next try is still under way. */
+  comesBackDialling(): this {
     const { link } = this.client
     if (link.status !== 'waiting') throw new Error(`the link is ${link.status}`)
     this.now = Math.max(this.now, link.retryAt)
-    return this.on({ type: 'tick' }).opens()
+    return this.on({ type: 'tick' })
   }
 
   get said(): readonly ClientFrame[] {

@@ -2,6 +2,8 @@
  * The browser behind a page, in memory: sockets that a test opens, feeds and closes, a clock that stands still, and a person's device.
  */
 import { createHash } from 'node:crypto'
+import type { Rung } from '../browser/client-link-state.ts'
+import type { MessageId, TurnId } from '../conversation/ids.ts'
 import type { BrowserEnv, BrowserSocket, PageEvent, SocketListener } from '../browser/browser-env.ts'
 import { formatFrames, parseClientFrames } from '../protocol/parse-frame.ts'
 import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
@@ -70,6 +72,11 @@ export interface FakeBrowserEnv extends BrowserEnv {
   happen(event: PageEvent): void
   /** Another page has changed something on the device. */
   hint(): void
+  /** How each socket was dialled. */
+  readonly rungs: Rung[]
+  rememberedRung: Rung | undefined
+  /** As the page last gave it. */
+  questionOf: (turnId: TurnId) => MessageId | undefined
   /** The device does not answer while this holds. */
   isDeviceSilent: boolean
 }
@@ -89,6 +96,7 @@ export function createFakeBrowserEnv(device?: SimulatedDevice): FakeBrowserEnv {
     digestWith: undefined,
     isOnline: () => env.isDeviceOnline,
     openSocket(listener) {
+      env.rungs.push('socket')
       const socket = new FakeBrowserSocket(listener)
       sockets.push(socket)
       return socket
@@ -109,6 +117,20 @@ export function createFakeBrowserEnv(device?: SimulatedDevice): FakeBrowserEnv {
       for (const listener of hints) listener()
     },
     succeed: () => undefined,
+    openEvents(listener, questionOf) {
+      env.questionOf = questionOf
+      env.rungs.push('events')
+      const socket = new FakeBrowserSocket(listener)
+      sockets.push(socket)
+      return socket
+    },
+    questionOf: () => undefined,
+    rungs: [],
+    rememberedRung: undefined,
+    formerRung: () => env.rememberedRung,
+    rememberRung(rung) {
+      env.rememberedRung = rung
+    },
   }
   return env
 }

@@ -32,6 +32,7 @@ const LONGEST = {
   'tab freeze': 60_000,
   'device offline': 40_000,
   'device storage': 30_000,
+  'sockets blocked': 60_000,
   'agent mood': 40_000,
   'session deleted': 0,
 } as const

@@ -59,6 +59,7 @@ export class SimulatedTab {
   #durability: Durability | undefined
   #heardAt = 0
   #offlineUntil = 0
+  #noSocketsUntil = 0
   #takeBack: () => void = () => undefined
   /** When the last transaction is over: they come one after the other. */
   #storedAt = 0
@@ -125,6 +126,13 @@ export class SimulatedTab {
     this.#process.after(ms, () => this.#event({ type: 'online' }))
   }
 
+  /** Its network lets no socket through: those that are open are cut, new ones fail. The link by events goes on. */
+  blockSocketsFor(ms: number): void {
+    const { world } = this.#options
+    this.#noSocketsUntil = Math.max(this.#noSocketsUntil, world.now() + ms)
+    if (this.#client.rung === 'socket') for (const connection of this.#connections.values()) connection.cut()
+  }
+
   /** Another tab has changed something on the device. */
 
   hinted(): void {
@@ -185,7 +193,8 @@ export class SimulatedTab {
     const { network, accept, digest } = this.#options
     switch (effect.type) {
       case 'connect': {
-        const isOffline = this.#process.world.now() < this.#offlineUntil
+        const now = this.#process.world.now()
+        const isOffline = now < this.#offlineUntil || (effect.rung === 'socket' && now < this.#noSocketsUntil)
         this.#connections.set(
           effect.socket,
           network.dial(this.#peer(effect.socket), (connection) => (isOffline ? undefined : accept(connection))),

@@ -69,6 +69,7 @@ function hit(cast: Cast, fault: Fault): boolean {
     case 'tab crash':
     case 'tab freeze':
     case 'device offline':
+    case 'sockets blocked':
       return hitTab(cast, fault)
     case 'agent mood':
       cast.agent.become(fault.mood)
@@ -116,6 +117,7 @@ function hitTab({ tabs }: Cast, { kind, target, forMs }: Fault): boolean {
   const tab = anyOf(tabs, target)
   if (kind === 'tab reload' || kind === 'tab crash') tab?.reload(forMs)
   else if (kind === 'tab freeze') tab?.freezeFor(forMs)
+  else if (kind === 'sockets blocked') tab?.blockSocketsFor(forMs)
   else tab?.offlineFor(forMs)
   return tab !== undefined
 }

@@ -124,3 +124,9 @@ export async function questionsIn(page: Page): Promise<readonly string[]> {
   const { messages } = v.parse(messagesSchema, await response.json())
   return messages.filter(({ role }) => role === 'user').map(({ content }) => content)
 }
+
+/** A network that lets neither sockets nor event streams through. */
+export async function blockLinks(context: BrowserContext): Promise<void> {
+  await context.routeWebSocket('**/ws', (socket) => socket.close())
+  await context.route('**/events?*', (route) => route.abort())
+}

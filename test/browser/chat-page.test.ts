@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
 import type { HeldQuestion } from '../held-agent.ts'
 import { startServer, temporaryFolder } from '../server-process.ts'
-import { accessibilityFaults, ask, createSite, sidewaysScroll, type Site } from './browser.ts'
+import { accessibilityFaults, ask, blockLinks, createSite, sidewaysScroll, type Site } from './browser.ts'
 
 let site: Site
 beforeAll(async () => {
@@ -173,6 +173,24 @@ async function downloaded(page: Page): Promise<{ readonly body: string }> {
 }
 
 describe('people', () => {
+  test('[W44] are asked before a question with personal information leaves the box, and go on as they decide', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    const box = page.getByLabel('Your question')
+    await ask(page, 'My number is AB123456C')
+    await page.locator('#send-notice', { hasText: 'may include a National Insurance number' }).waitFor()
+    expect(await box.inputValue()).toBe('My number is AB123456C')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await page.getByRole('button', { name: 'Change my question' }).click()
+    expect([await focused(page), await page.locator('#send-notice').innerText()]).toEqual(['message', ''])
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
+    await page.getByRole('button', { name: 'Send it anyway' }).click()
+    expect((await answerNext('Noted.')).content).toBe('My number is AB123456C')
+    await until(page, 'Noted.')
+    expect([await box.inputValue(), await page.locator('#send-notice').innerText(), visitor.faults]).toEqual(['', '', []])
+    await visitor.context.close()
+  })
+
   test('[W25] ask, stop and read on with the keyboard alone', async () => {
     const visitor = await site.visitor()
     const page = await visitor.begin()
@@ -312,7 +330,7 @@ describe('when something is missing', () => {
 
   test('[W27] where no live link ever opens, the form sends the question, once', async () => {
     const visitor = await site.visitor()
-    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    await blockLinks(visitor.context)
     const page = await visitor.begin()
     const before = site.agent.count
     await ask(page, 'No link?')
@@ -327,7 +345,7 @@ describe('when something is missing', () => {
 
   test('[W27] where no live link ever opens, questions sent in a hurry are all asked, in order', async () => {
     const visitor = await site.visitor()
-    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    await blockLinks(visitor.context)
     const page = await visitor.begin()
     await ask(page, 'First in a hurry?')
     await ask(page, 'Second in a hurry?')
@@ -345,7 +363,7 @@ describe('when something is missing', () => {
 
   test('[W27] where no live link ever opens, a question is not held back by the next one being typed and cleared', async () => {
     const visitor = await site.visitor()
-    await visitor.context.routeWebSocket('**/ws', (socket) => socket.close())
+    await blockLinks(visitor.context)
     const page = await visitor.begin()
     await ask(page, 'Cleared?')
     await page.getByLabel('Your question').fill('')

@@ -35,14 +35,11 @@ const jobs = whole('jobs', values.jobs, 1)
 
 /** Plays tasks on so many threads; the answers are in the order of the tasks. */
 async function playAll(tasks: readonly Task[]): Promise<readonly Played[]> {
-  const played = await Promise.all(
-    Array.from({ length: jobs }, async (_unused, job) => {
-      const own = tasks.filter((_task, index) => index % jobs === job)
-      return own.length === 0 ? [] : await playOn(own)
-    }),
-  )
+  const threads = Math.min(jobs, tasks.length)
+  const shareOf = (thread: number): readonly Task[] => tasks.filter((_task, index) => index % threads === thread)
+  const played = await Promise.all(Array.from({ length: threads }, (_unused, thread) => playOn(shareOf(thread))))
   return tasks.map((_task, index) => {
-    const one = played[index % jobs]?.[Math.floor(index / jobs)]
+    const one = played[index % threads]?.[Math.floor(index / threads)]
     if (one === undefined) throw new Error('a thread gave too few answers')
     return one
   })

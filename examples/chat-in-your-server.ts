@@ -63,14 +63,19 @@ const runner = createTurnRunner({
 })
 health.registerHealthCheck(log.profile.store, () => log.probe(), { component: 'store' })
 health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
-health.registerHealthCheck('websocket', (signal) =>
-  ports.checkLink({ url: server.info.uri + PREFIX, origin: config.publicOrigin ?? server.info.uri }, signal),
-)
+health.registerHealthCheck('websocket', async (signal) => {
+  // A server that drains takes no link, not even this one.
+  if (server.plugins.gateway.drain.begun.aborted) return
+  await ports.checkLink({ url: server.info.uri + PREFIX, origin: config.publicOrigin ?? server.info.uri }, signal)
+})
 
-// Running answers may finish before the server stops, and whoever watches sees their end: so this comes before the gateway, which then asks
-// its links to move. What is left is asked again by the next process.
+// Pages move and running answers finish before the server stops, and whoever watches sees their end: so this comes before the gateway,
+// which then says goodbye to who is left. What has not ended is asked again by the next process.
 server.ext('onPostStart', () => runner.run())
-server.ext('onPreStop', async () => void (await runner.drain(config.drainMs)))
+server.ext('onPreStop', async () => {
+  const { drain } = server.plugins.gateway
+  await Promise.all([runner.drain(config.drainMs), drain.begin(config.drainMs)])
+})
 server.ext('onPostStop', () => opened.disposeAsync())
 
 // Pages, API and live link, all below the prefix.

@@ -10,7 +10,7 @@ import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ServerFrame, ServiceStanding, WelcomeFrame } from '../protocol/protocol.ts'
 import { askStore, look } from './client-link-outbox.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
-import { fetchAnew, giveUp, hangUp, lose, NONE, renewed, sendOn } from './client-link-socket.ts'
+import { fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, OpenLink } from './client-link-state.ts'
 import { addBlock, applyToView, cursorOf, viewOfSnapshot } from './log-view.ts'
 import { accept, doubtAfter, lacksNumber, postpone, refuse, type OutgoingState } from './outgoing-questions.ts'
@@ -111,9 +111,7 @@ function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): Clien
   const questions = doubtAfter(client.questions, seq)
   if (questions === client.questions) return [client, NONE]
   const doubtful = { ...client, questions }
-  if (!lacksNumber(questions)) return [doubtful, NONE]
-  // A device counts for a whole link, so a new one needs a new link.
-  return giveUp(renewed(doubtful, ctx), ctx)
+  return lacksNumber(questions) ? renew(doubtful, ctx) : [doubtful, NONE]
 }
 
 function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'entry' }>, ctx: ClientContext): ClientStep {
@@ -170,12 +168,14 @@ function onRejected(client: ClientLink, link: OpenLink, frame: RejectedFrame, ct
 
 /** The log expects another number of this device. Every question on its way has an answer of its own coming, so only this one goes out again. */
 function onOrder(client: ClientLink, { messageId, expectedNumber = 1 }: RejectedFrame, ctx: ClientContext): ClientStep {
-  if (!client.questions.some((question) => question.messageId === messageId && question.state.status === 'sending')) return [client, NONE]
+  const refused = client.questions.find((question) => question.messageId === messageId)
+  if (refused?.state.status !== 'sending') return [client, NONE]
   const expected = client.questions.find(({ number }) => number === expectedNumber)
   // It does not know questions that this device has forgotten, or knows more than it ever sent: a new count, same ids.
   // Or it has that one from elsewhere, by a form or as another device, where it counted; here it never will.
   const isElsewhere = expected?.state.status === 'accepted' && expected.state.wasThere
-  if (expected === undefined || isElsewhere) return giveUp(renewed(client, ctx), ctx)
+  // Or another question has the number of this one, which it therefore never gets.
+  if (expected === undefined || isElsewhere || refused.number < expectedNumber) return renew(client, ctx)
   const waiting = { ...client, questions: postpone(client.questions, messageId, 0, undefined) }
   // A log that waits for what it had accepted has lost it since.
   return expected.state.status === 'accepted' ? resendAfter(waiting, expected.state.seq - 1, ctx) : [waiting, NONE]

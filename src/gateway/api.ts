@@ -162,8 +162,8 @@ const postMessage =
     })
     const isAway = context.isAgentAway()
     if (isAway) {
-      const { log, clock, draining: signal } = context
-      await waitForAnswer(log, clock, { session: session.id, messageId: asked.messageId, waitMs: HELP_WAIT_MAX_MS, signal })
+      const { log, clock, drain } = context
+      await waitForAnswer(log, clock, { session: session.id, messageId: asked.messageId, waitMs: HELP_WAIT_MAX_MS, signal: drain.over })
     }
     const { message, fallback } = await shownFor(context, request, asked.messageId)
     // A page that sends this way has to know what its link would tell it.

@@ -200,7 +200,7 @@ describe('a stream', () => {
       },
     }
     const blocks = createAnswerBlocks()
-    const ports = { log, clock: play.clock, standing: () => ALL_WORKS, blocks }
+    const ports = { log, clock: play.clock, standing: () => ALL_WORKS, blocks, drain: play.drain }
     const { signal } = play.over
     const stream = eventStream(ports, { session: play.session, after: await play.ask('One?'), signal, onPositioned: () => undefined })
     await stream.next()

@@ -12,6 +12,7 @@ import { PING_INTERVAL_MS, READ_ENTRIES_MAX, RECONNECT_BASE_MS, RECONNECT_CAP_MS
 import { isSameStanding, type BlockFrame, type ServiceStanding, type WelcomeFrame } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
+import { moveTerms, type Moves } from './drain.ts'
 import type { OnStandingChange } from './gateway-context.ts'
 import { MOVE_ON } from './held-response.ts'
 import { LinkBlocks } from './link-blocks.ts'
@@ -24,6 +25,7 @@ export interface EventStreamPorts {
   readonly standing: () => ServiceStanding
   readonly onStandingChange?: OnStandingChange
   readonly blocks: AnswerBlocks
+  readonly drain: Moves
 }
 
 export interface EventStreamRequest {
@@ -76,7 +78,7 @@ export async function* eventStream(ports: EventStreamPorts, request: EventStream
     yield `retry: ${RECONNECT_BASE_MS}\n\n${formatEvent('level', service)}`
     const voice = await voiceOf(ports, request)
     let standing = await standingOf(log, session, after, blocks)
-    let isPositioned = false
+    let [isPositioned, isAskedToMove] = [false, false]
     let spokeAt = ports.clock.monotonic()
     while (!signal.aborted && standing !== 'gone') {
       bell.reset()
@@ -91,6 +93,9 @@ export async function* eventStream(ports: EventStreamPorts, request: EventStream
         service = ports.standing()
         yield formatEvent('level', service)
       }
+      const { plan } = ports.drain
+      if (plan !== undefined && !isAskedToMove) yield* voice.mayMove(moveTerms(plan, ports.clock.monotonic()))
+      isAskedToMove = plan !== undefined
       const isSilent = !step.isMore && (await bell.rung()) === 'silence'
       // Also while there is much to say: it tells how much is settled.
       if (!isSilent && ports.clock.monotonic() - spokeAt < PING_INTERVAL_MS) continue
@@ -124,6 +129,8 @@ interface Voice {
   /** Before the first pieces, and before those that take the place of what was there. */
   stands(step: Step, isAgain: boolean): Iterable<string>
   heartbeat(step: Step): string
+  /** The process goes away: the reader had better follow another one. */
+  mayMove(terms: ReturnType<typeof moveTerms>): Iterable<string>
   /** The stream ends, and nothing is wrong. */
   farewell(): Iterable<string>
 }
@@ -131,6 +138,8 @@ interface Voice {
 const PLAIN: Voice = {
   stands: ({ how }) => (how === 'fork' ? [formatEvent('fork', {}, '')] : []),
   heartbeat: () => HEARTBEAT,
+  // Its stream ends when it is its turn.
+  mayMove: () => [],
   farewell: () => [],
 }
 
@@ -163,6 +172,7 @@ async function voiceOf({ log, standing: service }: EventStreamPorts, { session, 
       pings += 1
       return formatEvent('ping', { n: pings, head, settled })
     },
+    mayMove: (terms) => [formatEvent('drain', terms)],
     farewell: () => [formatEvent('drain', { afterMs: 0, windowMs: 0, deadlineMs: 0 })],
   }
 }
@@ -236,11 +246,12 @@ interface Bell {
   stop(): void
 }
 
-function listen({ log, clock, onStandingChange }: EventStreamPorts, session: SessionId, signal: AbortSignal): Bell {
+function listen({ log, clock, onStandingChange, drain }: EventStreamPorts, session: SessionId, signal: AbortSignal): Bell {
   let next = Promise.withResolvers<'rung' | 'silence'>()
   const ring = (): void => next.resolve('rung')
   const stopListening = log.onAppend(session, ring)
   const stopHearing = onStandingChange?.(ring)
+  const stopWaiting = drain.onPlan(ring)
   signal.addEventListener('abort', ring, { once: true })
   return {
     reset() {
@@ -257,6 +268,7 @@ function listen({ log, clock, onStandingChange }: EventStreamPorts, session: Ses
     stop() {
       stopListening()
       stopHearing?.()
+      stopWaiting()
       signal.removeEventListener('abort', ring)
     },
   }

@@ -13,6 +13,7 @@ import type { Events, RequestTrace } from '../telemetry/events.ts'
 import type { Admission } from './admission.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import type { Assets } from './assets.ts'
+import type { Drain } from './drain.ts'
 import type { HelpPage } from './page-shell.ts'
 import type { Paths } from './paths.ts'
 import type { VisitorSessions } from './visitor-sessions.ts'
@@ -107,6 +108,6 @@ export interface GatewayContext extends GatewayOptions {
   addressOf(request: Request): string
   /** How pages say what failed; `registerPages` calls it once. */
   setErrorPage(render: RenderErrorPage): void
-  /** Aborts when the server begins to drain: waits end then. */
-  readonly draining: AbortSignal
+  /** When the server takes no more links, and when waits and streams end. */
+  readonly drain: Drain
 }

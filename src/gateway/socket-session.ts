@@ -13,6 +13,7 @@ import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
 import { isSameStanding, type HelloFrame, type ServerFrame } from '../protocol/protocol.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
+import { moveTerms, type Moves } from './drain.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { LinkBlocks } from './link-blocks.ts'
 import { readConversation } from './read-conversation.ts'
@@ -36,11 +37,15 @@ export interface LinkSocket {
 export interface SocketSessionOptions {
   readonly context: Pick<
     GatewayContext,
-    'log' | 'admission' | 'clock' | 'events' | 'standing' | 'onStandingChange' | 'service' | 'settings' | 'draining'
+    'log' | 'admission' | 'clock' | 'events' | 'standing' | 'onStandingChange' | 'service' | 'settings'
   >
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
+  /** How the page is to move to another process, while it can. */
+  readonly moves: Moves
+  /** Aborts when the link has to end. */
+  readonly leaving: AbortSignal
 }
 
 /** The caller feeds what happens to the socket; after `closed` nothing has an effect. */
@@ -50,26 +55,30 @@ export class SocketSession {
   readonly #openedAt: number
   #link: ServerLink
   #session: SessionId | undefined
+  #isAskedToMove = false
   #cancelTick: () => void = () => undefined
   /** The newest ping that was sent, until it is answered. */
   #pinged: { readonly n: number; readonly at: number } | undefined
   readonly #release: (() => void)[] = []
 
   constructor(options: SocketSessionOptions) {
-    const { clock, events, draining } = options.context
+    const { context, moves, leaving } = options
+    const { clock, events } = context
     this.#options = options
     this.#linkBlocks = new LinkBlocks(options.blocks)
     this.#openedAt = clock.monotonic()
     this.#link = initialServerLink(this.#openedAt)
     events.linkOpened('websocket')
     const leave = (): void => this.#dispatch({ type: 'end', reason: 'drain', afterMs: 0 })
-    draining.addEventListener('abort', leave, { once: true })
-    this.#release.push(() => draining.removeEventListener('abort', leave))
-    // Passing by is enough: every step compares.
-    const stopHearing = options.context.onStandingChange?.(() => this.#dispatch({ type: 'tick' }))
+    leaving.addEventListener('abort', leave, { once: true })
+    this.#release.push(() => leaving.removeEventListener('abort', leave))
+    // Passing by is enough: every step compares how the service stands, and whether the page has been asked to move.
+    const passBy = (): void => this.#dispatch({ type: 'tick' })
+    this.#release.push(moves.onPlan(passBy))
+    const stopHearing = context.onStandingChange?.(passBy)
     if (stopHearing !== undefined) this.#release.push(stopHearing)
     this.#plan()
-    if (draining.aborted) leave()
+    if (leaving.aborted) leave()
   }
 
   /** One text message arrived. */
@@ -110,11 +119,14 @@ export class SocketSession {
     this.#link = link
     for (const effect of effects) this.#perform(effect)
     this.#tellMove(before, link, effects)
-    // It belongs to the service; whoever passes by tells the link when it has changed.
+    // These belong to the service; whoever passes by tells the link what it does not know.
     const now = standing()
-    if ((link.status === 'live' || link.status === 'positioning') && !isSameStanding(link.opened.standing, now))
+    if ((link.status === 'live' || link.status === 'positioning') && !isSameStanding(link.opened.standing, now)) {
       this.#react({ type: 'level', standing: now })
-    else this.#plan()
+    } else if (link.status === 'live' && this.#options.moves.plan !== undefined && !this.#isAskedToMove) {
+      this.#isAskedToMove = true
+      this.#react({ type: 'drain', ...moveTerms(this.#options.moves.plan, ctx.now) })
+    } else this.#plan()
   }
 
   #plan(): void {

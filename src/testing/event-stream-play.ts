@@ -14,6 +14,7 @@ import {
 } from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import { createAnswerBlocks } from '../gateway/answer-blocks.ts'
+import { Drain } from '../gateway/drain.ts'
 import { eventStream, type EventStreamRequest } from '../gateway/event-stream.ts'
 import { ALL_WORKS, type ServiceStanding } from '../protocol/protocol.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -38,6 +39,7 @@ export class StreamPlay {
   readonly positions: string[] = []
   level: ServiceStanding['level'] = 'full'
   away: ServiceStanding['away']
+  readonly drain = new Drain({ clock: this.clock, isShared: true })
   /** Who wants to hear of changes of the level, when anybody tells. */
   levelListeners: Set<() => void> | undefined
 
@@ -95,6 +97,7 @@ export class StreamPlay {
       standing: () => ({ ...ALL_WORKS, level: this.level, away: this.away }),
       onStandingChange,
       blocks,
+      drain: this.drain,
     }
     const stream = eventStream(ports, {
       session: this.session,

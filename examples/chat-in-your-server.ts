@@ -9,6 +9,7 @@ import { keptSecret, prepareDataFolder } from '../src/app/data-folder.ts'
 import { agentPresence, createAgentBudget, guardAgent } from '../src/app/guarded-agent.ts'
 import { guardStore } from '../src/app/guarded-store.ts'
 import { createPorts } from '../src/app/ports.ts'
+import { createStanding } from '../src/app/service-standing.ts'
 import { createTelemetry } from '../src/app/service-telemetry.ts'
 import { loadAssets } from '../src/gateway/assets.ts'
 import { gateway } from '../src/gateway/gateway.ts'
@@ -26,14 +27,16 @@ const config = readConfig(process.env)
 const ports = createPorts()
 prepareDataFolder(config.dataDir)
 const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
-const { events, traceOf } = createTelemetry(config, ports, { secret, version: 'example' })
+const { events: told, traceOf } = createTelemetry(config, ports, { secret, version: 'example' })
 const guidance = await loadGuidance(config.guidanceDir)
 
 const server = createServer({ host: config.host, port: config.port })
 
 // Breakers and health checks of the chat. The server answers its own failures.
-await server.register({ plugin: resilience, options: { ...ports, events, answersFailureOf: () => false } })
+await server.register({ plugin: resilience, options: { ...ports, events: told, answersFailureOf: () => false } })
 const { health } = server.resilience
+const standing = createStanding(health, ports.clock)
+const events = standing.hearing(told)
 
 // The conversation log, the agent, and the runner that asks it.
 const opened = new AsyncDisposableStack()
@@ -60,14 +63,19 @@ const runner = createTurnRunner({
 })
 health.registerHealthCheck(log.profile.store, () => log.probe(), { component: 'store' })
 health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
-health.registerHealthCheck('websocket', (signal) =>
-  ports.checkLink({ url: server.info.uri + PREFIX, origin: config.publicOrigin ?? server.info.uri }, signal),
-)
+health.registerHealthCheck('websocket', async (signal) => {
+  // A server that drains takes no link, not even this one.
+  if (server.plugins.gateway.drain.begun.aborted) return
+  await ports.checkLink({ url: server.info.uri + PREFIX, origin: config.publicOrigin ?? server.info.uri }, signal)
+})
 
-// Running answers may finish before the server stops, and whoever watches sees their end: so this comes before the gateway, which then asks
-// its links to move. What is left is asked again by the next process.
+// Pages move and running answers finish before the server stops, and whoever watches sees their end: so this comes before the gateway,
+// which then says goodbye to who is left. What has not ended is asked again by the next process.
 server.ext('onPostStart', () => runner.run())
-server.ext('onPreStop', async () => void (await runner.drain(config.drainMs)))
+server.ext('onPreStop', async () => {
+  const { drain } = server.plugins.gateway
+  await Promise.all([runner.drain(config.drainMs), drain.begin(config.drainMs)])
+})
 server.ext('onPostStop', () => opened.disposeAsync())
 
 // Pages, API and live link, all below the prefix.
@@ -79,8 +87,8 @@ await server.register({
     ...ports,
     log: store.forPeople,
     events,
-    level: () => health.getCurrentLevel(),
-    onLevelChange: (listener) => health.subscribe((event) => void (event.type === 'level' && listener())),
+    standing: standing.standing,
+    onStandingChange: standing.onChange,
     isAgentAway: isAway,
     doAnswersWait: isAway,
     service: () => plainProfile(config.serviceName),

@@ -1,13 +1,16 @@
 /**
  * `npm run sim -- --from 1 --seeds 20000`: plays that many simulated histories and says what broke, how fast it went, and how much went
- * wrong on purpose. `--seed N` plays one and shortens what breaks it; `--bugs N` says how many of N seeds catch each planted bug.
+ * wrong on purpose. `--seed N` plays one; `--bugs N` says how many of N seeds catch each planted bug; `--report` says all of it as Markdown.
  */
+import os from 'node:os'
 import { parseArgs } from 'node:util'
-import { FAULT_KINDS } from '../src/testing/faults.ts'
-import { PLANTED_BUGS, type PlantedBug } from '../src/testing/planted-bugs.ts'
+import { Worker } from 'node:worker_threads'
+import { PLANTED_BUGS } from '../src/testing/planted-bugs.ts'
 import { shrink } from '../src/testing/shrink.ts'
 import { simulate } from '../src/testing/simulation.ts'
-import { addUp, createTotals } from '../src/testing/totals.ts'
+import { NO_TOTALS, sum, type Totals } from '../src/testing/totals.ts'
+import { describeBugs, describeTotals, renderReport, type BugCaught } from './sim-report.ts'
+import type { Played, Task } from './sim-worker.ts'
 
 const whole = (name: string, text: string, least: number): number => {
   const value = Number(text)
@@ -21,11 +24,34 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '10000' },
     seed: { type: 'string' },
     bugs: { type: 'string', default: '0' },
+    jobs: { type: 'string', default: String(os.availableParallelism()) },
+    report: { type: 'boolean', default: false },
   },
 })
 const from = whole('from', values.seed ?? values.from, 0)
 const seeds = values.seed === undefined ? whole('seeds', values.seeds, 1) : 1
-const bugSeeds = whole('bugs', values.bugs, 0)
+const bugSeeds = whole('bugs', values.report && values.bugs === '0' ? '500' : values.bugs, 0)
+const jobs = whole('jobs', values.jobs, 1)
+
+/** Plays tasks on so many threads; the answers are in the order of the tasks. */
+async function playAll(tasks: readonly Task[]): Promise<readonly Played[]> {
+  const threads = Math.min(jobs, tasks.length)
+  const shareOf = (thread: number): readonly Task[] => tasks.filter((_task, index) => index % threads === thread)
+  const played = await Promise.all(Array.from({ length: threads }, (_unused, thread) => playOn(shareOf(thread))))
+  return tasks.map((_task, index) => {
+    const one = played[index % threads]?.[Math.floor(index / threads)]
+    if (one === undefined) throw new Error('a thread gave too few answers')
+    return one
+  })
+}
+
+function playOn(tasks: readonly Task[]): Promise<readonly Played[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<readonly Played[]>()
+  const worker = new Worker(new URL('./sim-worker.ts', import.meta.url), { workerData: tasks })
+  worker.once('message', resolve)
+  worker.once('error', reject)
+  return promise
+}
 
 /** The fewest faults that still break it, and what they break. */
 function explain(seed: number): void {
@@ -34,33 +60,30 @@ function explain(seed: number): void {
   console.log(`seed ${seed} fails with ${faults.length} of ${drawn.length} faults:`, faults, simulate({ seed, faults }).violations)
 }
 
-const startedAt = performance.now()
-const totals = createTotals()
-for (let seed = from; seed < from + seeds; seed += 1) {
-  const result = simulate({ seed })
-  addUp(totals, result)
-  if (result.violations.length > 0) explain(seed)
+async function playSeeds(): Promise<Totals> {
+  const perJob = Math.ceil(seeds / jobs)
+  const tasks = Array.from({ length: jobs }, (_unused, job): Task => {
+    const begin = from + job * perJob
+    return { from: begin, seeds: Math.max(0, Math.min(perJob, from + seeds - begin)), bug: undefined }
+  })
+  return (await playAll(tasks)).reduce((so, { totals }) => sum(so, totals), NO_TOTALS)
 }
-const seconds = (performance.now() - startedAt) / 1000
-const all = [...totals.fired.values()]
-const sum = (count: 'times' | 'inFlight'): number => all.reduce((so, fired) => so + fired[count], 0)
-console.log(`${seeds} seeds from ${from}: ${totals.failing} failing`)
-console.log(
-  `${totals.steps} steps, ${(totals.simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${totals.questions} questions, ${sum('times')} faults of which ${sum('inFlight')} hit something under way`,
-)
-console.log(`${Math.round(seeds / seconds)} seeds and ${Math.round(totals.steps / seconds)} steps a second`)
-console.table(Object.fromEntries(FAULT_KINDS.map((kind) => [kind, totals.fired.get(kind) ?? { times: 0, inFlight: 0 }])))
 
-for (const [name, bug] of bugSeeds > 0 ? Object.entries<PlantedBug>(PLANTED_BUGS) : []) {
-  const caught: number[] = []
-  const seen = new Set<string>()
-  for (let seed = 1; seed <= bugSeeds; seed += 1) {
-    const { violations } = simulate({ seed, bug })
-    if (violations.length > 0) caught.push(seed)
-    for (const { invariant } of violations) seen.add(invariant)
-  }
-  console.log(
-    `planted: ${name}: caught by ${caught.length} of ${bugSeeds} seeds, first ${caught[0] ?? 'never'}, seen as ${[...seen].join(' ')}`,
-  )
+async function playBugs(): Promise<readonly BugCaught[]> {
+  const names = bugSeeds > 0 ? Object.keys(PLANTED_BUGS) : []
+  const played = await playAll(names.map((bug) => ({ from: 1, seeds: bugSeeds, bug })))
+  return names.map((name, index) => ({ name, caught: played[index]?.totals.failing ?? [], seenAs: played[index]?.invariants ?? [] }))
 }
-process.exitCode = totals.failing === 0 ? 0 : 1
+
+const startedAt = performance.now()
+const totals = await playSeeds()
+const seconds = (performance.now() - startedAt) / 1000
+const run = { from, seconds, jobs, totals }
+if (values.report) {
+  console.log(renderReport(run, { seeds: bugSeeds, bugs: await playBugs() }))
+} else {
+  for (const seed of totals.failing.slice(0, 5)) explain(seed)
+  console.log(describeTotals(run))
+  if (bugSeeds > 0) console.log(describeBugs(bugSeeds, await playBugs()))
+}
+process.exitCode = totals.failing.length === 0 ? 0 : 1

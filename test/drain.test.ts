@@ -1,9 +1,13 @@
 /** Stopping a real server process while an answer is being written. */
+import { readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { SAME_SIGNAL_MS } from '../src/app/shutdown.ts'
 import { createClock } from '../src/app/ports.ts'
 import { ApiClient, type Message, type ServerSentEvent } from './api-client.ts'
+import { CLOSE_CODES } from '../src/protocol/close-codes.ts'
 import { createHeldAgent } from './held-agent.ts'
+import { DEVICE, openLink } from './link-client.ts'
+import { metricsText, samplesIn } from './metrics-page.ts'
 import { onAction } from './processes.ts'
 import { startServer, temporaryFolder } from './server-process.ts'
 
@@ -14,6 +18,8 @@ const complete = (messages: readonly Message[]): readonly Message[] | undefined 
   messages.some(({ status }) => status === 'complete') ? messages : undefined
 
 const half = (messages: readonly Message[]): true | undefined => (messages.some(({ content }) => content === 'Half') ? true : undefined)
+
+const writtenAhead = (folder: string): readonly string[] => readdirSync(folder).filter((name) => name.endsWith('-wal'))
 
 async function allOf(events: AsyncIterable<ServerSentEvent>): Promise<readonly ServerSentEvent[]> {
   const all: ServerSentEvent[] = []
@@ -46,6 +52,50 @@ test('[O25][O31] a running answer is finished before the process ends, which liv
   await using next = await startServer({ dataDir: folder.path, agentUrl: agent.url })
   person.moveTo(next.url)
   expect(contents(await person.messages(session))).toEqual(['user answered: How much?', 'assistant complete: Half and the other half'])
+  expect(agent.count).toBe(1)
+})
+
+test('[O180][H28][S22] alone with its store it goes on until answers have ended: links stay, questions are stored, and nothing seems wrong', async () => {
+  using folder = temporaryFolder()
+  await using agent = await createHeldAgent()
+  const env = { HEALTH_INTERVAL_MS: '200', HEALTH_CHECK_TIMEOUT_MS: '200', HEALTH_HOLD_MS: '0' }
+  await using server = await startServer({ dataDir: folder.path, agentUrl: agent.url, env })
+  const person = new ApiClient(server.url)
+  const session = await person.createSession()
+  await using link = await openLink(server.url, person.cookie ?? '')
+  link.send({ type: 'hello', v: 1, session, device: DEVICE })
+  await link.frame('snapshot')
+  await person.ask(session, 'How much?')
+  const question = await agent.asked()
+  question.say('Half')
+  await person.until(session, half)
+
+  server.signal('SIGTERM')
+  await server.line(onAction('drain.started'))
+  await expect(openLink(server.url, person.cookie ?? '')).rejects.toThrow('503')
+  expect(await person.ask(session, 'And then?')).toMatchObject({ status: 200, body: { status: 'sent' } })
+  // Its own live link refuses its check now, and that is no reason for pages to say that anything is away.
+  await agent.pinged(3)
+  expect((await person.request('GET', '/api/v1/status')).body).toMatchObject({ level: 'full' })
+  expect(samplesIn(await metricsText(server.url)).get('chat_draining')).toBe(1)
+  expect(writtenAhead(folder.path)).toHaveLength(1)
+  question.say(' and the other half')
+  question.finish()
+  expect([await link.closed, await server.exited]).toEqual([CLOSE_CODES.drain, { code: 0, signal: null }])
+  expect(link.frames.filter(({ type }) => type === 'drain')).toEqual([])
+  expect(link.frames.at(-1)).toMatchObject({ type: 'bye', code: CLOSE_CODES.drain, retry: 'resume' })
+  expect(link.frames.some(({ entry }) => Object(entry).kind === 'turn-ended')).toBe(true)
+  const [done = ''] = server.lines.filter((line) => onAction('drain.done')(line) !== undefined)
+  expect(JSON.parse(done)).toMatchObject({
+    'log.level': 'info',
+    'chat.drain.answers_finished': 1,
+    'chat.drain.answers_handed_over': 0,
+    'chat.drain.links_moved': 0,
+    'chat.drain.links_told': 1,
+    'chat.drain.links_cut': 0,
+  })
+  // What was written ahead has been written back.
+  expect(writtenAhead(folder.path)).toEqual([])
   expect(agent.count).toBe(1)
 })
 

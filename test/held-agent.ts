@@ -25,6 +25,8 @@ export interface HeldAgent extends AsyncDisposable {
   asked(): Promise<HeldQuestion>
   /** How often anything was asked. */
   readonly count: number
+  /** Resolves when it has been pinged so many times more. */
+  pinged(times: number): Promise<void>
 }
 
 interface Message {
@@ -45,6 +47,7 @@ export async function createHeldAgent(): Promise<HeldAgent> {
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const waiting: HeldQuestion[] = []
   const listeners: ((question: HeldQuestion) => void)[] = []
+  const pings: (() => void)[] = []
   let count = 0
   const hold = (question: HeldQuestion): void => {
     count += 1
@@ -56,7 +59,10 @@ export async function createHeldAgent(): Promise<HeldAgent> {
     socket.on('message', (data) => {
       const message = messageIn(data)
       if (message.type === 'message') hold(holdQuestion(socket, message))
-      else if (message.content === 'ping') reply(socket, 'status', 'pong', { inReplyTo: message.id })
+      else if (message.content === 'ping') {
+        reply(socket, 'status', 'pong', { inReplyTo: message.id })
+        for (const heard of pings) heard()
+      }
     })
   })
   return {
@@ -70,6 +76,15 @@ export async function createHeldAgent(): Promise<HeldAgent> {
     },
     get count() {
       return count
+    },
+    pinged(times) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      let left = times
+      pings.push(() => {
+        left -= 1
+        if (left === 0) resolve()
+      })
+      return promise
     },
     async [Symbol.asyncDispose]() {
       for (const socket of server.clients) socket.terminate()

@@ -13,6 +13,8 @@ export interface LinkClient extends AsyncDisposable {
   sendRaw(text: string): void
   /** The first frame of this type, past or to come. */
   frame(type: string): Promise<Frame>
+  /** All so far. */
+  readonly frames: readonly Frame[]
   /** Resolves with the close code. */
   readonly closed: Promise<number>
 }
@@ -37,6 +39,7 @@ export async function openLink(url: string, cookie: string, headers: Readonly<Re
   // One that comes later is told by the close.
   socket.on('error', () => undefined)
   return {
+    frames,
     send: (...sent) => socket.send(sent.map((frame) => JSON.stringify(frame)).join('\n')),
     sendRaw: (text) => socket.send(text),
     frame: (type) =>

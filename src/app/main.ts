@@ -9,7 +9,7 @@ import { ChatServiceError } from '../chat-service-error.ts'
 import { readConfig } from './config.ts'
 import { createPorts } from './ports.ts'
 import { startService, type Service } from './service.ts'
-import { signalMeaning, STOP_LIMIT_MS, StopTooSlowError } from './shutdown.ts'
+import { createShutdown } from './shutdown.ts'
 
 const ports = createPorts()
 
@@ -37,7 +37,6 @@ function introduce({ url, opsUrl, facts }: Service, publicOrigin: string | undef
 
 /** What runs, once it runs. */
 let running: { readonly service: Service; readonly drainMs: number } | undefined
-let stoppingSince: number | undefined
 
 function crash(cause: unknown): never {
   if (running === undefined) fail(cause)
@@ -45,26 +44,13 @@ function crash(cause: unknown): never {
   process.exit(1)
 }
 
-async function stop(): Promise<void> {
-  // While it still starts there is nothing to wait for: what was stored is safe however the process ends.
-  if (running === undefined) process.exit(0)
-  const limitMs = running.drainMs + STOP_LIMIT_MS
-  const callOff = ports.clock.schedule(limitMs, () => crash(new StopTooSlowError(limitMs)))
-  await running.service.stop()
-  callOff()
-  process.exit(0)
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    const now = ports.clock.monotonic()
-    const meaning = signalMeaning(stoppingSince, now)
-    if (meaning === 'now') process.exit(1)
-    if (meaning === 'same') return
-    stoppingSince = now
-    stop().catch(crash)
-  })
-}
+const onSignal = createShutdown({
+  clock: ports.clock,
+  running: () => running,
+  exit: (code) => process.exit(code),
+  crash,
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
 // After an error that nobody expected, nothing that is in memory can be relied on; what is in the log can.
 process.on('uncaughtException', crash)
 process.on('unhandledRejection', crash)

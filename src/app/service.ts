@@ -7,22 +7,21 @@
 import { server as createServer, type Server } from '@hapi/hapi'
 import type { Agent } from '../agent/agent.ts'
 import { ChatServiceError } from '../chat-service-error.ts'
+import { LAST_REQUESTS_MS } from '../conversation/limits.ts'
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { loadAssets } from '../gateway/assets.ts'
 import { gateway } from '../gateway/gateway.ts'
 import type { GatewaySettings, PagesOptions } from '../gateway/gateway-context.ts'
 import { createListener, serverOptions } from '../gateway/listener.ts'
 import { fallbackText, loadGuidance } from '../guidance/guidance.ts'
-import type { HealthOptions } from '../operations/health.ts'
 import { resilience } from '../plugins/resilience.ts'
-import type { Clock } from '../resilience/clock.ts'
 import type { HealthChecks } from '../service-level/health-checks.ts'
 import { hysteresisOf, type ServiceLevel } from '../service-level/service-level.ts'
 import { openProfileFile, type ProfileFile } from '../service-profile/profile-file.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import type { Events } from '../telemetry/events.ts'
 import { awayReason, type AgentPresence } from '../turns/agent-room.ts'
-import { createTurnRunner, type TurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
+import { createTurnRunner, type TurnRunnerOptions } from '../turns/turn-runner.ts'
 import { DEFAULT_TURN_SETTINGS, type TurnSettings } from '../turns/turn-settings.ts'
 import type { FallbackText } from '../turns/turn-state.ts'
 import type { Config } from './config.ts'
@@ -33,8 +32,10 @@ import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
 import { openOperations, toldOf } from './operations.ts'
+import { createStanding, type Standing } from './service-standing.ts'
 import { createTelemetry } from './service-telemetry.ts'
 import { StartError, systemCode } from './start-error.ts'
+import { stopOnce, type Phase } from './stop-service.ts'
 
 export interface Service extends AsyncDisposable {
   /** Where it listens, without a slash at the end. */
@@ -53,10 +54,6 @@ export interface Service extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-type Phase = ReturnType<HealthOptions['phase']>
-
-/** How long requests may go on when everything that they could wait for has ended, in milliseconds. */
-const LAST_REQUESTS_MS = 2_000
 /** Between health checks while something is away, in milliseconds. */
 const AWAY_INTERVAL_MS = 5_000
 
@@ -84,7 +81,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const own: { server?: Server | undefined } = {}
   opened.defer(async () => own.server?.stop({ timeout: 0 }))
   const profile = opened.use(await openProfile(config, ports, said))
-  const events = withPokes(said, health)
+  const standing = createStanding(health, clock)
+  const events = withPokes(standing.hearing(said), health)
   const openLogPorts = { clock, random: ports.randomBytes, chance: ports.chance, events }
   const log = opened.use(await ports.openLog(config, openLogPorts, broken.resolve))
   const guards = { ...ports, resilience: server.resilience, events }
@@ -97,8 +95,7 @@ export async function startService(config: Config, ports: Ports, version: string
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
   const parts = { log: store.inBackground, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
-  const isAway = (): boolean => awayReason(presence()) !== undefined
-  await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, isAway })
+  await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, standing })
   const operations = await openOperations(server, config, {
     clock,
     events,
@@ -111,7 +108,11 @@ export async function startService(config: Config, ports: Ports, version: string
   })
   own.server = operations.own
   opened.use(operations.meter)
-  registerChecks(health, { log, agent, link: (signal) => ports.checkLink(placeOf(server, config), signal) })
+  // A process that drains refuses its own check like everybody else, and nothing is wrong with it.
+  const { drain } = server.plugins.gateway
+  const link = async (signal: AbortSignal): Promise<void> =>
+    drain.begun.aborted ? undefined : ports.checkLink(placeOf(server, config), signal)
+  registerChecks(health, { log, agent, link })
   // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
   const opsUrl = own.server === undefined ? undefined : await listen(own.server, config.host, ['OPS_PORT', config.operations.port])
@@ -123,33 +124,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
   events.configLoaded(toldOf(config))
   events.serviceStarted({ url, ...facts, version })
-  const stop = stopOnce({ clock, events, runner, resources: opened.move(), limitMs: config.drainMs, state })
+  const stop = stopOnce({ clock, events, runner, drain, resources: opened.move(), limitMs: config.drainMs, state })
   return { url, opsUrl, facts, events, broken: broken.promise, stop, [Symbol.asyncDispose]: stop }
-}
-
-interface Stopping {
-  readonly clock: Clock
-  readonly events: Events
-  readonly runner: TurnRunner
-  readonly resources: AsyncDisposableStack
-  readonly limitMs: number
-  readonly state: { phase: Phase }
-}
-
-/** Drains and closes; however often it is called, once. */
-function stopOnce({ clock, events, runner, resources, limitMs, state }: Stopping): () => Promise<void> {
-  let stopped: Promise<void> | undefined
-  const stop = async (): Promise<void> => {
-    const since = clock.monotonic()
-    state.phase = 'draining'
-    events.drainStarted({ running: runner.running, limitMs })
-    // The server goes on meanwhile, so whoever watches a running answer sees its end; only then are their links told to move.
-    const left = await runner.drain(limitMs)
-    events.drainEnded({ result: left === 0 ? 'clean' : 'forced', tookMs: clock.monotonic() - since })
-    await resources.disposeAsync()
-    events.serviceStopped({ tookMs: clock.monotonic() - since })
-  }
-  return () => (stopped ??= stop())
 }
 
 async function openProfile({ serviceFile: path, serviceName: name }: Config, { clock }: Ports, events: Events): Promise<ProfileFile> {
@@ -241,12 +217,12 @@ interface GatewayParts {
   readonly secret: string
   readonly pages: PagesOptions
   readonly service: () => ServiceProfile
-  readonly isAway: () => boolean
+  readonly standing: Standing
 }
 
 async function registerGateway(server: Server, config: Config, parts: GatewayParts): Promise<void> {
-  const { ports, log, events, secret, pages, service, isAway } = parts
-  const { health } = server.resilience
+  const { ports, log, events, secret, pages, service, standing } = parts
+  const isAway = (): boolean => awayReason(agentPresence(server.resilience)) !== undefined
   const settings: GatewaySettings = {
     secret,
     publicOrigin: config.publicOrigin,
@@ -261,11 +237,8 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
     plugin: gateway,
     options: {
       log,
-      level: () => health.getCurrentLevel(),
-      onLevelChange: (listener) =>
-        health.subscribe((event) => {
-          if (event.type === 'level') listener()
-        }),
+      standing: standing.standing,
+      onStandingChange: standing.onChange,
       isAgentAway: isAway,
       doAnswersWait: () => isAway() || server.resilience.health.getFallbackAction('send-message')?.type === 'queue',
       service,

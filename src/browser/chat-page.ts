@@ -9,7 +9,7 @@ import type { PageData } from '../page/page-data.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { PostForm } from './browser-env.ts'
 import type { Connection } from './connection.ts'
-import { createComposer, type Composer } from './composer.ts'
+import { createComposer, type Composer, type ComposerOptions } from './composer.ts'
 import { find, findIn, focusOn, setVisible } from './elements.ts'
 import { viewOfLink } from './link-view.ts'
 import { createRenderer } from './render.ts'
@@ -25,6 +25,7 @@ export interface ChatPageOptions {
   readonly post: PostForm
   /** Brings components to life in what was added to the page; it works without, too. */
   readonly enhance: (added: ParentNode) => void
+  readonly personal: ComposerOptions['personal']
 }
 
 /** Ten times a second is as often as anyone sees. */
@@ -45,6 +46,7 @@ export function enhanceChatPage(options: ChatPageOptions): void {
     ...options,
     words: data.liveWords,
     startHref: data.startHref,
+    personalInformation: data.personalInformation,
     isTaking: () => isTaking(viewOfLink(link.state)),
     hasRoom: () => link.hasRoom,
     send,

@@ -7,10 +7,22 @@ import { parsePageData } from '../page/page-data.ts'
 import { enhanceChatPage } from './chat-page.ts'
 import { Connection } from './connection.ts'
 import { find } from './elements.ts'
+import type { FindPersonal } from './composer.ts'
 import { createWindowEnv, postForm } from './window-env.ts'
 
 // Whatever becomes of either, the other goes on. Without components the page works, too.
 const components = import('./components.ts')
+let personal: FindPersonal | undefined
+async function fetchPersonal(): Promise<void> {
+  try {
+    personal = (await import('../conversation/personal-information.ts')).personalInformationIn
+  } catch (error) {
+    // Nobody looks then; a team that blocks such questions refuses them at the server, too.
+    personal = () => []
+    reportError(error)
+  }
+}
+void fetchPersonal()
 
 /** The questions that the server wrote into the page. */
 const questionsShown = (): readonly MessageId[] =>
@@ -25,5 +37,6 @@ enhanceChatPage({
   hasKeyboard: !matchMedia('(pointer: coarse)').matches,
   post: postForm,
   mintId: () => mintMessageId(env.clock.now(), env.randomBytes),
+  personal: () => personal,
   enhance: (added) => void components.then((loaded) => loaded.enhance(added), reportError),
 })

@@ -7,10 +7,10 @@ import type { Entry } from '../conversation/entry.ts'
 import type { MessageId } from '../conversation/ids.ts'
 import { LINK_SILENCE_MAX_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
-import type { ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
+import type { ServerFrame, ServiceStanding, WelcomeFrame } from '../protocol/protocol.ts'
 import { askStore, look } from './client-link-outbox.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
-import { fetchAnew, giveUp, hangUp, lose, NONE, renewed, sendOn } from './client-link-socket.ts'
+import { fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, OpenLink } from './client-link-state.ts'
 import { addBlock, applyToView, cursorOf, viewOfSnapshot } from './log-view.ts'
 import { accept, doubtAfter, lacksNumber, postpone, refuse, type OutgoingState } from './outgoing-questions.ts'
@@ -58,7 +58,7 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
     case 'ping':
       return onPing(client, link, frame, ctx)
     case 'level':
-      return [{ ...client, level: frame.level }, NONE]
+      return [{ ...client, standing: standingOf(frame) }, NONE]
     case 'drain':
       return [{ ...client, link: { ...link, moveAt: ctx.now + frame.afterMs + ctx.chance() * frame.windowMs } }, NONE]
   }
@@ -85,7 +85,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     // Another log on the same link changes nothing about how much this server can take.
     window: link.status === 'open' ? Math.min(link.window, maxInFlight) : maxInFlight,
   }
-  const { durability, level, reconnect, settled, logId } = frame
+  const { durability, reconnect, settled, logId } = frame
   const welcomed: ClientLink = {
     ...client,
     link: open,
@@ -95,7 +95,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     view: { ...client.view, logId: isResumed ? logId : undefined },
     isForked: client.isForked || isFork,
     durability,
-    level,
+    standing: standingOf(frame),
     reconnect,
     // Marks never fall within one log; another log begins anew.
     settled: isResumed ? Math.max(client.settled, settled) : settled,
@@ -104,14 +104,14 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
   return resendAfter(welcomed, isResumed ? (client.view.conversation.head?.seq ?? 0) : 0, ctx)
 }
 
+const standingOf = ({ level, away, answersTakeMs }: ServiceStanding): ServiceStanding => ({ level, away, answersTakeMs })
+
 /** Sends again what was accepted after `seq`: the log may have lost it. */
 function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): ClientStep {
   const questions = doubtAfter(client.questions, seq)
   if (questions === client.questions) return [client, NONE]
   const doubtful = { ...client, questions }
-  if (!lacksNumber(questions)) return [doubtful, NONE]
-  // A device counts for a whole link, so a new one needs a new link.
-  return giveUp(renewed(doubtful, ctx), ctx)
+  return lacksNumber(questions) ? renew(doubtful, ctx) : [doubtful, NONE]
 }
 
 function onEntry(client: ClientLink, { entry }: Extract<ServerFrame, { type: 'entry' }>, ctx: ClientContext): ClientStep {
@@ -168,12 +168,14 @@ function onRejected(client: ClientLink, link: OpenLink, frame: RejectedFrame, ct
 
 /** The log expects another number of this device. Every question on its way has an answer of its own coming, so only this one goes out again. */
 function onOrder(client: ClientLink, { messageId, expectedNumber = 1 }: RejectedFrame, ctx: ClientContext): ClientStep {
-  if (!client.questions.some((question) => question.messageId === messageId && question.state.status === 'sending')) return [client, NONE]
+  const refused = client.questions.find((question) => question.messageId === messageId)
+  if (refused?.state.status !== 'sending') return [client, NONE]
   const expected = client.questions.find(({ number }) => number === expectedNumber)
   // It does not know questions that this device has forgotten, or knows more than it ever sent: a new count, same ids.
   // Or it has that one from elsewhere, by a form or as another device, where it counted; here it never will.
   const isElsewhere = expected?.state.status === 'accepted' && expected.state.wasThere
-  if (expected === undefined || isElsewhere) return giveUp(renewed(client, ctx), ctx)
+  // Or another question has the number of this one, which it therefore never gets.
+  if (expected === undefined || isElsewhere || refused.number < expectedNumber) return renew(client, ctx)
   const waiting = { ...client, questions: postpone(client.questions, messageId, 0, undefined) }
   // A log that waits for what it had accepted has lost it since.
   return expected.state.status === 'accepted' ? resendAfter(waiting, expected.state.seq - 1, ctx) : [waiting, NONE]

@@ -7,7 +7,7 @@
 import type { MessageId } from '../conversation/ids.ts'
 import { OUTBOX_LEASE_MS, OUTBOX_PATIENCE_MS } from '../conversation/limits.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
-import { giveUp, NONE, renewed } from './client-link-socket.ts'
+import { NONE, renew } from './client-link-socket.ts'
 import type { ClientContext, ClientEvent, ClientLink, ClientStep, DeviceOutbox, OpenLink } from './client-link-state.ts'
 import { heldByAnother, isExpired, type NewRow, type OutboxChange, type OutboxRow } from './outbox.ts'
 import {
@@ -89,8 +89,7 @@ export function onStored(client: ClientLink, event: Extract<ClientEvent, { type:
 function keepOrder(client: ClientLink, ctx: ClientContext): ClientStep {
   const open = client.questions.filter(({ state }) => state.status === 'kept' || state.status === 'waiting')
   const firstWithout = Math.min(...open.filter(({ number }) => number === 0).map(({ place }) => place))
-  if (!open.some(({ number, place }) => number > 0 && place > firstWithout)) return [client, NONE]
-  return client.link.status === 'open' ? giveUp(renewed(client, ctx), ctx) : [renewed(client, ctx), NONE]
+  return open.some(({ number, place }) => number > 0 && place > firstWithout) ? renew(client, ctx) : [client, NONE]
 }
 
 export function onUnstored(client: ClientLink, { change, why }: Extract<ClientEvent, { type: 'unstored' }>): ClientStep {

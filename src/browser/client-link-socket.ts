@@ -88,12 +88,11 @@ export const isGone = (link: LinkStatus): boolean =>
 export const hangUp = ({ link }: ClientLink): readonly ClientEffect[] =>
   link.status === 'waiting' || link.status === 'closed' ? NONE : [{ type: 'close', socket: link.socket, code: CLOSE_CODES.normal }]
 
-/** The same page as a device that was never used. */
-export const renewed = (client: ClientLink, ctx: ClientContext): ClientLink => ({
-  ...client,
-  device: ctx.mintDevice(),
-  ...renumber(client.questions),
-})
+/** Goes on as a device that was never used. One device counts for a whole link, so a link that was greeted as another ends. */
+export function renew(client: ClientLink, ctx: ClientContext): ClientStep {
+  const renewed = { ...client, device: ctx.mintDevice(), ...renumber(client.questions) }
+  return client.link.status === 'greeting' || client.link.status === 'open' ? giveUp(renewed, ctx) : [renewed, NONE]
+}
 
 /** The view cannot be trusted: the next welcome brings a snapshot. */
 export function fetchAnew(client: ClientLink, ctx: ClientContext): ClientStep {

@@ -4,7 +4,7 @@
 import type { DeviceId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import type { Durability } from '../conversation/durability.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
-import type { ClientFrame, LEVELS, ServerFrame } from '../protocol/protocol.ts'
+import type { ClientFrame, ServerFrame, ServiceStanding } from '../protocol/protocol.ts'
 import type { Chance } from '../resilience/clock.ts'
 import type { LogView } from './log-view.ts'
 import type { OutboxChange, OutboxRow } from './outbox.ts'
@@ -114,7 +114,7 @@ export interface ClientLink {
   readonly durability: Durability | undefined
   /** Entries up to here survive without the device. */
   readonly settled: number
-  readonly level: (typeof LEVELS)[number]
+  readonly standing: ServiceStanding
   /** How often another log took the place of the one that was shown. */
   readonly forks: number
   /** The log is another one than the view is of; its snapshot, whichever link brings it, takes the view's place. */

@@ -264,6 +264,12 @@ describe('questions', () => {
     expect(play.comesBack().said).toMatchObject([{ type: 'hello', device: deviceOf(2) }])
     expect(sentIn(play.hears(welcome('resumed', { head: headAt(5) })).said)).toEqual([[2, 1]])
   })
+  test('[K11] whose number another question has come from a new device', () => {
+    const play = open()
+      .on(ask(1), ask(2))
+      .hears(rejected(1, 'order', { expectedNumber: 2 }))
+    expect([kindsOf(play.effects), play.client.device]).toEqual([['close'], deviceOf(1)])
+  })
   test('[K12] are twenty at most that are not settled', () => {
     const play = open().on(...numbers(UNSETTLED_QUESTIONS_MAX).map(ask))
     expect(canAsk(play.client)).toBe(false)

@@ -20,7 +20,7 @@ import {
   UNSETTLED_QUESTIONS_MAX,
   OPEN_TURNS_MAX,
 } from '../conversation/limits.ts'
-import { PROTOCOL_VERSION, type ClientFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, PROTOCOL_VERSION, type ClientFrame } from '../protocol/protocol.ts'
 import { onFrames } from './client-link-frames.ts'
 import {
   askStore,
@@ -73,7 +73,7 @@ export const initialLink = (session: SessionId, device: DeviceId, keeps = false)
   lastNumber: 0,
   durability: undefined,
   settled: 0,
-  level: 'full',
+  standing: ALL_WORKS,
   forks: 0,
   isForked: false,
   mismatches: 0,

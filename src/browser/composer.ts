@@ -3,15 +3,23 @@
  * it is, and because the form holds the same hidden id, sending it any other way asks the same one question.
  */
 import type { MessageId } from '../conversation/ids.ts'
-import { checkQuestion, normaliseQuestion, type QuestionProblem } from '../conversation/question-text.ts'
+import type { PersonalKind } from '../conversation/personal-information.ts'
+import { checkQuestion, normaliseQuestion } from '../conversation/question-text.ts'
 import type { PostForm } from './browser-env.ts'
-import type { LiveWords } from '../page/page-data.ts'
+import type { LiveWords, PageData } from '../page/page-data.ts'
 import { isOnItsWay } from './pending-view.ts'
+import { sayPersonal } from '../page/personal-words.ts'
 import type { LinkView } from './view-model.ts'
 import { find, findIn, setText, setVisible, template } from './elements.ts'
 
+export type FindPersonal = (text: string) => readonly PersonalKind[]
+
 export interface ComposerOptions {
   readonly words: LiveWords
+  /** What becomes of a question that may hold personal information. */
+  readonly personalInformation: PageData['personalInformation']
+  /** Looks for it; `undefined` while that is being fetched: the form goes its plain way then, and the server asks. */
+  readonly personal: () => FindPersonal | undefined
   /** Where a question goes that is asked in a new conversation. */
   readonly startHref: string
   /** Keyboards with a key of their own for sending; on others Enter adds a line. */
@@ -52,6 +60,8 @@ interface Sent {
   readonly text: string
 }
 
+/** The field that says that a person wants a question sent whatever it may hold. */
+const CONFIRM = 'confirm'
 /** Keys that end the composition of a character in some input methods report this code and nothing else. */
 const COMPOSING = 229
 
@@ -62,23 +72,25 @@ export function createComposer(options: ComposerOptions): Composer {
   let sent: Sent | undefined
 
   form.addEventListener('submit', (event) => {
-    if (!options.isTaking()) return
+    const judge = judgeOf(options, event.submitter)
+    if (!options.isTaking() || judge === 'not yet') return
     event.preventDefault()
-    const checked = checkQuestion(box.value)
-    showProblem(box, options, checked.ok ? undefined : checked.problem)
-    if (!checked.ok) return
+    const text = readBox(box, options, judge)
+    if (text === undefined) return
     if (!options.hasRoom()) return showNotice(options.words.tooManyWaiting)
     // The same text again is the question that is on its way already.
-    if (sent !== undefined && sent.text === checked.text) return
+    if (sent !== undefined && sent.text === text) return
     // Changed since it was sent: another question, so another id.
     if (sent !== undefined) id.value = options.mintId()
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- minted by the server or by `mintId`
-    sent = { messageId: id.value as MessageId, text: checked.text }
+    sent = { messageId: id.value as MessageId, text }
     try {
+      showNotice(undefined)
+      document.getElementById('notice')?.remove()
       options.send(sent)
     } catch (error) {
       reportError(error)
-      form.submit()
+      submitConfirmed(form)
     }
   })
 
@@ -136,10 +148,53 @@ async function sendPlainly(form: HTMLFormElement, { box, id }: Fields, waiting: 
   const isFree = (): boolean => isEmpty(box) || (last !== undefined && holds(box, last.text))
   if (last === undefined || !isFree()) return
   const before = waiting.slice(0, -1)
-  const fields = before.map(({ messageId, text }) => fieldsOf(form, { [id.name]: messageId, [box.name]: text }))
+  const fields = before.map(({ messageId, text }) => fieldsOf(form, { [id.name]: messageId, [box.name]: text, [CONFIRM]: 'yes' }))
   if (!(await postAll(form.action, fields, isFree, post))) return
   id.value = last.messageId
   box.value = last.text
+  submitConfirmed(form)
+}
+
+/** How what a question may hold is judged when it is sent in this way. */
+function judgeOf({ personalInformation: how, personal, words }: ComposerOptions, submitter: HTMLElement | null): Judge | 'not yet' {
+  if (how === 'off' || (how === 'warn' && submitter?.getAttribute('name') === CONFIRM)) return () => undefined
+  const check = personal()
+  if (check === undefined) return 'not yet'
+  return (text) => {
+    const kinds = check(text)
+    return kinds.length === 0 ? undefined : sayPersonal(how, kinds, words)
+  }
+}
+
+type Judge = (text: string) => string | undefined
+
+/** What is in the box, unless something is to be said of it first. */
+function readBox(box: HTMLTextAreaElement, options: ComposerOptions, judge: Judge): string | undefined {
+  const checked = checkQuestion(box.value)
+  showProblem(box, options, checked.ok ? undefined : options.words.problems[checked.problem])
+  if (!checked.ok) return undefined
+  const fault = judge(checked.text)
+  if (fault !== undefined) sayFault(box, options, fault)
+  return fault === undefined ? checked.text : undefined
+}
+
+function sayFault(box: HTMLTextAreaElement, options: ComposerOptions, fault: string): void {
+  if (options.personalInformation === 'block') return showProblem(box, options, fault)
+  const warning = template('personal-template')
+  setText(findIn(warning, '[data-text]'), fault)
+  findIn(warning, 'button[type=button]').addEventListener('click', () => {
+    showNotice(undefined)
+    box.focus()
+  })
+  find('send-notice').replaceChildren(warning)
+  return undefined
+}
+
+/** By the form itself; what it may hold was looked at when the person sent it. */
+function submitConfirmed(form: HTMLFormElement): void {
+  const confirm = document.createElement('input')
+  Object.assign(confirm, { type: 'hidden', name: CONFIRM, value: 'yes' })
+  form.append(confirm)
   form.submit()
 }
 
@@ -176,7 +231,7 @@ function sendOnEnter(form: HTMLFormElement, box: HTMLTextAreaElement): void {
   })
 }
 
-function showProblem(box: HTMLTextAreaElement, { words, enhance }: ComposerOptions, problem: QuestionProblem | undefined): void {
+function showProblem(box: HTMLTextAreaElement, { words, enhance }: ComposerOptions, problem: string | undefined): void {
   const place = find('error-summary')
   place.replaceChildren()
   document.getElementById('message-error')?.remove()
@@ -185,10 +240,10 @@ function showProblem(box: HTMLTextAreaElement, { words, enhance }: ComposerOptio
   markInvalid(box, problem !== undefined)
   if (problem === undefined) return
   const error = template('error-message-template')
-  setText(findIn(error, '[data-text]'), words.problems[problem])
+  setText(findIn(error, '[data-text]'), problem)
   box.before(error)
   const summary = template('error-summary-template')
-  setText(findIn(summary, '[data-text]'), words.problems[problem])
+  setText(findIn(summary, '[data-text]'), problem)
   place.append(summary)
   summary.tabIndex = -1
   summary.focus()

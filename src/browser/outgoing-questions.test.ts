@@ -81,9 +81,9 @@ test('[K6] what a log accepted after a place can be doubted, and nothing else is
   expect(doubtAfter(all, 7)).toBe(all)
 })
 
-test('[K9] what was not answered in time goes again, and the tries are counted', () => {
-  const first = overdue(sent(2), 5_000)
-  expect([first.frames.map(({ number }) => number), first.tries]).toEqual([[1, 2], 1])
+test('[K9] the first that was not answered in time goes again, alone, and its tries are counted', () => {
+  const first = overdue(sent(3), 5_000)
+  expect([first.frames.map(({ number }) => number), first.tries]).toEqual([[1], 1])
   expect(overdue(first.questions, 9_999).frames).toEqual([])
   expect(overdue(first.questions, 10_000).tries).toBe(2)
 })

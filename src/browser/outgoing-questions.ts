@@ -167,21 +167,23 @@ export function due(
 const isOver = ({ state }: OutgoingQuestion): boolean =>
   state.status === 'accepted' || state.status === 'refused' || state.status === 'expired'
 
-/** Sends again, under the same ids, what has not been answered for too long. */
+/**
+ * Sends the first again, under the same id, that has not been answered for too long. A link keeps its order, so what was sent behind it
+ * is still on its way too; saying all of it again would use up the frames of a link whose server is only slow.
+ */
 export function overdue(
   questions: Questions,
   now: number,
 ): { readonly questions: Questions; readonly frames: readonly SendFrame[]; readonly tries: number } {
-  const frames: SendFrame[] = []
-  let most = 0
+  const isOverdue = ({ state }: OutgoingQuestion): boolean => state.status === 'sending' && now >= state.since + ACCEPT_TIMEOUT_MS
+  const first = questions.find(isOverdue)
+  if (first?.state.status !== 'sending') return { questions, frames: [], tries: 0 }
+  const { messageId, number, text, inReplyTo, state } = first
   const next = questions.map((question) => {
-    const { state, messageId, number, text, inReplyTo } = question
-    if (state.status !== 'sending' || now < state.since + ACCEPT_TIMEOUT_MS) return question
-    most = Math.max(most, state.tries)
-    frames.push({ type: 'send', messageId, number, text, inReplyTo })
-    return { ...question, state: { status: 'sending', since: now, tries: state.tries + 1 } as const }
+    if (question.state.status !== 'sending' || !isOverdue(question)) return question
+    return { ...question, state: { ...question.state, since: now, tries: question.state.tries + (question === first ? 1 : 0) } }
   })
-  return { questions: next, frames, tries: most }
+  return { questions: next, frames: [{ type: 'send', messageId, number, text, inReplyTo }], tries: state.tries }
 }
 
 /** When something is due or overdue next; `undefined` when only an answer can move things. */

@@ -16,6 +16,8 @@ import type { Durability } from '../conversation/durability.ts'
 export interface StoreProfile {
   readonly store: 'memory' | 'sqlite' | 'redis'
   readonly durability: Durability
+  /** Other processes may serve the same log at the same time. */
+  readonly isShared: boolean
   /** For the start-up lines: where the data is, without credentials. */
   readonly description: string
 }

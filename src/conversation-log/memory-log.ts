@@ -311,7 +311,7 @@ export function createMemoryLog(ports: LogPorts): ConversationLog {
   const doorbells = createDoorbells()
   let isClosed = false
   return portOf({
-    profile: () => ({ store: 'memory', durability: 'memory', description: 'memory, gone when the process ends' }),
+    profile: () => ({ store: 'memory', durability: 'memory', isShared: false, description: 'memory, gone when the process ends' }),
     doorbells,
     // Async, so that a throw becomes a rejection as it does in every other adapter.
     submit: async (command) => {

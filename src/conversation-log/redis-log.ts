@@ -131,7 +131,7 @@ class RedisLog {
     const known = servers.length > 0 ? servers.map(({ address }) => address) : this.#options.addresses
     const places = known.map(({ host, port }) => `${host}:${port}`).join(', ')
     const { durability } = this.#guarantee()
-    return { store: 'redis', durability, description: `Redis${isCluster ? ' Cluster' : ''}, ${places} (${durability})` }
+    return { store: 'redis', durability, isShared: true, description: `Redis${isCluster ? ' Cluster' : ''}, ${places} (${durability})` }
   }
 
   #guarantee(): Guarantee {

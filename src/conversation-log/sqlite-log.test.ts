@@ -43,7 +43,7 @@ const worldOn = (file: string): Promise<World> => createWorld((ports) => openSql
 test('[L30] the store says what its acknowledgements are worth', async () => {
   const file = newFile()
   await using world = await worldOn(file)
-  expect(world.log.profile).toEqual({ store: 'sqlite', durability: 'fsync', description: `SQLite, ${file}` })
+  expect(world.log.profile).toEqual({ store: 'sqlite', durability: 'fsync', isShared: false, description: `SQLite, ${file}` })
 })
 
 test('[L43] what was asked for before the close is there after it, in one file', async () => {

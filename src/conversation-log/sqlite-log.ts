@@ -53,7 +53,7 @@ export async function openSqliteLog(options: SqliteLogOptions, ports: SqliteLogP
   thread.onDeath((error) => commits.die(error))
   let closed: Promise<void> | undefined
   return portOf({
-    profile: () => ({ store: 'sqlite', durability: 'fsync', description: `SQLite, ${options.file}` }),
+    profile: () => ({ store: 'sqlite', durability: 'fsync', isShared: false, description: `SQLite, ${options.file}` }),
     submit: (command) => commits.submit(command),
     backlog: () => commits.backlog(),
     doorbells,

@@ -35,7 +35,8 @@ export interface Cursor {
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion, typescript/no-unnecessary-type-parameters -- the one place where text becomes an id
 const brand = <Id extends string>(text: string): Id => text as Id
 
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+const HEX = Array.from({ length: 256 }, (_unused, byte) => byte.toString(16).padStart(2, '0'))
+const hex = (bytes: Uint8Array): string => bytes.reduce((text, byte) => text + (HEX[byte] ?? ''), '')
 
 /** The device that forms and the API post as; its questions are numbered at append. */
 export const SERVER_DEVICE: DeviceId = brand('server')

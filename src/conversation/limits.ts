@@ -55,10 +55,17 @@ export const FRAME_BYTES_MAX = 64 * 1024
 /** Pieces that one WebSocket message may come in, and chunks that may wait to be put together. */
 export const FRAME_FRAGMENTS_MAX = 128
 export const FRAME_CHUNKS_MAX = 1_024
-/** A draining server asks so many links a second to move, so that they do not all come back at once … */
+/** A draining server asks so many links a second to move, over this long at least, so that they do not all come to the others at once … */
 export const DRAIN_LINKS_PER_SECOND = 500
-/** … and ends, after so long without a goodbye, those that have not. */
+export const DRAIN_WINDOW_MIN_MS = 1_000
+/** … and waits so long after that for those that have not got through at once. */
+export const DRAIN_MOVE_GRACE_MS = 5_000
+/** Then it says goodbye to those that are left, at the same rate, but within this time … */
+export const DRAIN_GOODBYES_MAX_MS = 3_000
+/** … and ends, after so long without an answer, those that do not say it, too. */
 export const DRAIN_GOODBYE_MS = 2_000
+/** An event stream that comes while the server drains lasts at least so long. */
+export const DRAIN_STREAM_MIN_MS = 1_000
 /** WebSocket pings and pongs one link may send in a minute. */
 export const CONTROL_FRAMES_PER_MINUTE_MAX = 120
 /** Frames that are ready together share messages of about this many UTF-16 units, so that a slow line brings one every few seconds. */
@@ -99,6 +106,8 @@ export const CSP_REPORT_BYTES_MAX = 8 * 1024
 export const CSP_REPORTS_IN_ONE_MAX = 10
 /** Addresses or sessions whose rates are remembered at once; beyond, the one seen longest ago starts afresh. */
 export const ADMISSION_KEYS_MAX = 50_000
+/** Requests that are under way when everything else has stopped have this long to be answered. */
+export const LAST_REQUESTS_MS = 2_000
 /** An HTTP request body, in bytes. */
 export const REQUEST_BYTES_MAX = 64 * 1024
 /** An HTTP request must have arrived whole, and its headers, by then; checked this often. */

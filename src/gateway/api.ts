@@ -162,8 +162,8 @@ const postMessage =
     })
     const isAway = context.isAgentAway()
     if (isAway) {
-      const { log, clock, draining: signal } = context
-      await waitForAnswer(log, clock, { session: session.id, messageId: asked.messageId, waitMs: HELP_WAIT_MAX_MS, signal })
+      const { log, clock, drain } = context
+      await waitForAnswer(log, clock, { session: session.id, messageId: asked.messageId, waitMs: HELP_WAIT_MAX_MS, signal: drain.over })
     }
     const { message, fallback } = await shownFor(context, request, asked.messageId)
     // A page that sends this way has to know what its link would tell it.
@@ -223,4 +223,4 @@ async function shownFor(context: GatewayContext, request: Request, id: string): 
 
 const getStatus =
   (context: GatewayContext): Handler =>
-  () => ({ level: context.level(), timestamp: iso(context.clock.now()) })
+  () => ({ ...context.standing(), away: context.standing().away ?? [], timestamp: iso(context.clock.now()) })

@@ -33,7 +33,7 @@ async function showAsWritten(shell: PageShell, request: Request, h: ResponseTool
   const place = takePlace(context, request, session.id)
   // Nobody has to be told: the page that looks by hand shows the same.
   if (!place.ok) return h.redirect(context.paths.answer(session.id, messageId)).code(303)
-  const signal = untilOver(context, request, place.release)
+  const signal = untilOver(context, request, { isMovable: false, onClose: place.release })
   const pieces = pagePieces(shell, page, { session: session.id, messageId, signal })
   const stream = Readable.from(pieces, { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
   return htmlReply(h, stream).header('x-accel-buffering', 'no')

@@ -118,7 +118,7 @@ async function hold(context: GatewayContext, request: Request, session: OwnSessi
   const gone = new AbortController()
   request.raw.res.once('close', () => gone.abort())
   try {
-    const signal = AbortSignal.any([gone.signal, context.draining])
+    const signal = AbortSignal.any([gone.signal, context.drain.over])
     await waitForAnswer(context.log, context.clock, { session, messageId, waitMs: PAGE_WAIT_MAX_MS, signal })
   } finally {
     place.release()

@@ -91,6 +91,16 @@ describe('a page’s link', () => {
     expect([await plain.text(), await drained.text()]).toEqual(['end', 'end'])
   })
 
+  test('[S21][H80] is asked once to move when its process drains, goes on until then, and no other reader is', async () => {
+    const play = await Play.create()
+    const [page, other] = [play.open(undefined, play.log, deviceOf(play)), play.open()]
+    await Promise.all([page.events(), other.events()])
+    void play.drain.begin(25_000)
+    expect(await page.text()).toBe('event: drain\ndata: {"afterMs":0,"windowMs":1000,"deadlineMs":25000}\n\n')
+    await play.ask('And then?')
+    expect([names(await page.events()), names(await other.events())]).toEqual([['entry message'], ['entry message']])
+  })
+
   test('[H55] hears a ping every 15 seconds, also while there is much to say', async () => {
     const play = await Play.create()
     const reader = play.open(undefined, play.log, deviceOf(play))

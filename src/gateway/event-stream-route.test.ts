@@ -4,8 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import { LogError } from '../conversation-log/log-error.ts'
 import type { TurnBody } from '../conversation/entry.ts'
-import { mintMessageId, SERVER_DEVICE, type SessionId } from '../conversation/ids.ts'
-import { EVENT_STREAM_GOODBYE_MS, EVENT_STREAM_MAX_MS, LINKS_PER_SESSION_MAX } from '../conversation/limits.ts'
+import { mintDeviceId, mintMessageId, SERVER_DEVICE, type SessionId } from '../conversation/ids.ts'
+import {
+  DRAIN_STREAM_MIN_MS,
+  DRAIN_WINDOW_MIN_MS,
+  EVENT_STREAM_GOODBYE_MS,
+  EVENT_STREAM_MAX_MS,
+  LINKS_PER_SESSION_MAX,
+} from '../conversation/limits.ts'
 import { openStream, type OpenStream } from '../testing/open-stream.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
@@ -17,8 +23,11 @@ interface Asking {
   readonly method?: string
 }
 
-async function listening(): Promise<TestGateway> {
-  const gateway = await createTestGateway()
+/** `isShared`: as if other processes served the same log. */
+async function listening(isShared = false): Promise<TestGateway> {
+  const random = seededRandom(6)
+  const log = createMemoryLog({ clock: createSimulatedClock(), random: (count) => random.bytes(count) })
+  const gateway = await createTestGateway({}, { log: { ...log, profile: { ...log.profile, isShared } } })
   await gateway.server.start()
   return gateway
 }
@@ -153,6 +162,54 @@ describe('a stream', () => {
     expect(await stream.whole()).not.toContain('failed')
     expect(gateway.clock.waiting).toBe(0)
     await gateway[Symbol.asyncDispose]()
+  })
+
+  test('[H80] ends within the window when the server drains and others serve the log, and one that comes then lasts a second', async () => {
+    await using gateway = await listening(true)
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using stream = await open(gateway, visitor, session)
+    await stream.until('event: snapshot')
+    const drained = gateway.server.plugins.gateway.drain.begin(25_000)
+    await gateway.clock.advance(DRAIN_WINDOW_MIN_MS)
+    await drained
+    expect(await stream.whole()).not.toContain('failed')
+    await using late = await open(gateway, visitor, session)
+    await late.until('event: snapshot')
+    await gateway.clock.advance(DRAIN_STREAM_MIN_MS - 1)
+    await ask(visitor, session, 'How?')
+    await gateway.answer('Like this.')
+    await gateway.clock.advance(1)
+    expect(await late.whole()).toContain('Like this.')
+  })
+
+  test('[H28][H80] a page that would follow by events is sent to another process, where there are others', async () => {
+    const query = `?device=${mintDeviceId((count) => new Uint8Array(count))}`
+    const statusOf = async (isShared: boolean): Promise<unknown> => {
+      await using gateway = await listening(isShared)
+      const visitor = gateway.visitor()
+      const session = await visitor.session()
+      void gateway.server.plugins.gateway.drain.begin(25_000)
+      await using stream = await open(gateway, visitor, session, { query })
+      return [stream.answer.statusCode, stream.answer.headers['retry-after'], gateway.events.of('linkRefused')]
+    }
+    expect(await statusOf(true)).toEqual([503, '1', [{ transport: 'sse', reason: 'draining' }]])
+    expect(await statusOf(false)).toEqual([200, undefined, []])
+  })
+
+  test('[H80] stays until the server says goodbye where nobody else serves the log', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    await using stream = await open(gateway, visitor, session)
+    await stream.until('event: snapshot')
+    await gateway.server.plugins.gateway.drain.begin(25_000)
+    await gateway.clock.advance(DRAIN_WINDOW_MIN_MS + DRAIN_STREAM_MIN_MS)
+    await ask(visitor, session, 'How?')
+    await gateway.answer('Like this.')
+    await stream.until('Like this.')
+    await gateway.server.plugins.gateway.drain.end()
+    expect(await stream.whole()).not.toContain('failed')
   })
 
   test('[H44] ends when its session is deleted', async () => {

@@ -17,6 +17,7 @@ import { checked } from './json-body.ts'
 import { routeTemplate } from './routes.ts'
 
 const RETRY_AFTER_MS = 5_000
+const DRAINING_RETRY_MS = 1_000
 
 /** Reaches the reader as it is written: no cache, no compression, no proxy that gathers it. */
 const HEADERS = { 'cache-control': 'no-store', 'x-accel-buffering': 'no' } as const
@@ -55,16 +56,19 @@ interface Follow {
 
 /** The body of the answer. @throws RateLimitError | RequestError when there is no place for one more */
 function openStream(context: GatewayContext, request: Request, follow: Follow): Readable {
-  const { clock, events } = context
+  const { clock, events, drain } = context
+  // A page has a link to come from, and comes again; any other reader would not, and its stream is ended a little later instead.
+  if (follow.device !== undefined && drain.plan !== undefined) throw refusal(context, 'draining')
   const place = takePlace(context, request, follow.session)
   if (!place.ok) throw refusal(context, place.reason)
   const openedAt = clock.monotonic()
   events.linkOpened('sse')
   const { res } = request.raw
-  const signal = untilOver(context, request, () => {
+  const onClose = (): void => {
     place.release()
     events.linkClosed({ transport: 'sse', code: res.statusCode, heldMs: clock.monotonic() - openedAt })
-  })
+  }
+  const signal = untilOver(context, request, { isMovable: follow.device === undefined, onClose })
   const pieces = eventStream(context, {
     ...follow,
     signal,
@@ -73,10 +77,11 @@ function openStream(context: GatewayContext, request: Request, follow: Follow): 
   return Readable.from(orFailed(pieces, context, request), { objectMode: false, highWaterMark: EVENT_STREAM_BYTES_BUFFERED })
 }
 
-function refusal({ events }: GatewayContext, reason: 'capacity' | 'rate'): Error {
+function refusal({ events }: GatewayContext, reason: 'capacity' | 'rate' | 'draining'): Error {
   events.linkRefused({ transport: 'sse', reason })
   if (reason === 'rate') return new RateLimitError(RETRY_AFTER_MS)
-  return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(RETRY_AFTER_MS / 1000) } })
+  const retryAfterMs = reason === 'draining' ? DRAINING_RETRY_MS : RETRY_AFTER_MS
+  return new RequestError(503, 'OVERLOADED', { headers: { 'retry-after': String(retryAfterMs / 1000) } })
 }
 
 /** The headers are gone by the time that a stream fails, so the failure is its last event. */

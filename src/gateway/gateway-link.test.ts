@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { mintDeviceId, mintMessageId, type DeviceId, type MessageId, type SessionId } from '../conversation/ids.ts'
@@ -13,7 +14,7 @@ const random = (count: number): Uint8Array => chance.bytes(count)
 
 interface Browser {
   readonly socket: WebSocket
-  readonly frames: readonly ServerFrame[]
+  readonly frames: ServerFrame[]
   say(...frames: readonly ClientFrame[]): void
   /** Resolves with the first frame of the type, from the first one that came. */
   frame<Type extends ServerFrame['type']>(type: Type): Promise<ServerFrame & { readonly type: Type }>
@@ -167,11 +168,40 @@ describe('a link through the whole gateway', () => {
     expect(gateway.levelListeners.size).toBe(1)
     gateway.level = 'limited'
     for (const tell of gateway.levelListeners) tell()
-    expect(await browser.frame('level')).toMatchObject({ level: 'limited' })
+    expect(await browser.frame('level')).toMatchObject({ level: 'limited', away: undefined })
+    browser.frames.splice(0)
+    gateway.away = ['link']
+    for (const tell of gateway.levelListeners) tell()
+    expect(await browser.frame('level')).toMatchObject({ level: 'limited', away: ['link'] })
     const left = gateway.events.next('linkClosed')
     browser.socket.close()
     await left
     expect(gateway.levelListeners.size).toBe(0)
+  })
+
+  test('[H28][H81] goes on while the server drains, as requests do, but no new one is taken and no connection kept', async () => {
+    await using gateway = await listening()
+    const visitor = gateway.visitor()
+    const session = await visitor.session()
+    const browser = await browse(gateway, visitor)
+    browser.say(hello(session))
+    await browser.frame('snapshot')
+    const url = `http://127.0.0.1:${gateway.server.info.port}`
+    const answered = async (): Promise<readonly unknown[]> => {
+      const body = JSON.stringify({ content: 'How?' })
+      const headers = { cookie: visitor.cookie, 'content-type': 'application/json', connection: 'keep-alive' }
+      const request = httpRequest(`${url}/api/v1/sessions/${session}/messages`, { method: 'POST', headers, agent: false }).end(body)
+      const [answer] = (await once(request, 'response')) as [IncomingMessage]
+      answer.resume()
+      return [answer.statusCode, answer.headers.connection]
+    }
+    expect(await answered()).toEqual([200, 'keep-alive'])
+    await gateway.server.plugins.gateway.drain.begin(25_000)
+    expect(await answered()).toEqual([200, 'close'])
+    await expect(browse(gateway, visitor)).rejects.toThrow('503')
+    await gateway.answer('Like this.')
+    expect(await browser.frame('block')).toMatchObject({ html: expect.stringContaining('Like this.') })
+    browser.socket.close()
   })
 
   test('[H28] is told to come back when the server drains, and the server stops', async () => {

@@ -3,11 +3,13 @@
  *
  * It never meets the agent: what people do is appended, what they see is read, and both go on whatever the agent does.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Plugin, Server } from '@hapi/hapi'
 import { createAdmission } from './admission.ts'
 import { createAnswerBlocks } from './answer-blocks.ts'
 import { registerApi } from './api.ts'
 import { registerCspReports } from './csp-reports.ts'
+import { Drain } from './drain.ts'
 import { minimalErrorPage, registerErrorReplies } from './error-replies.ts'
 import { createFormTokens, registerForgeryChecks } from './forgery.ts'
 import type { GatewayContext, GatewayOptions, RenderErrorPage } from './gateway-context.ts'
@@ -26,7 +28,7 @@ import { registerVisitors } from './visitor.ts'
 
 declare module '@hapi/hapi' {
   interface PluginProperties {
-    readonly gateway: { readonly links: LinkGauges }
+    readonly gateway: { readonly links: LinkGauges; readonly drain: Pick<Drain, 'begun' | 'begin' | 'end'> }
   }
 }
 
@@ -74,28 +76,33 @@ export const gateway: Plugin<GatewayOptions> = {
       setErrorPage: (render) => {
         renderErrorPage = render
       },
-      draining: drainSignal(server),
+      drain: new Drain({ clock: options.clock, isShared: options.log.profile.isShared }),
     }
+    letGo(server, context.drain)
     registerApi(server, context)
     registerCspReports(server, context)
-    server.expose(
-      'links',
-      registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link)),
-    )
+    const links = registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link))
+    server.expose('links', links)
+    server.expose('drain', context.drain)
     if (options.pages !== undefined) registerPages(server, context, options.pages)
   },
 }
 
-/** hapi still listens in `onPreStop`, so that what drains can finish its business. */
-function drainSignal(server: Server): AbortSignal {
-  const controller = new AbortController()
-  server.ext('onPreStop', () => controller.abort(new Error('the server is draining')))
-  return controller.signal
+/**
+ * Whoever composes the server may begin earlier, so that pages move while answers are finished. hapi still listens in `onPreStop` and would
+ * cut the links off without a word after it.
+ */
+function letGo(server: Server, drain: Drain): void {
+  server.ext('onPreStop', async () => void (await drain.end()))
+  // A connection that is kept for later would be closed just when the next request is on its way.
+  server.listener.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+    if (drain.begun.aborted) response.shouldKeepAlive = false
+  })
 }
 
 /** Puts a session behind a socket. Frames that are not text were refused at the door. */
 function openSocketSession(context: GatewayContext, { socket, visitor, leaving }: OpenLink): void {
-  const session = new SocketSession({ context: { ...context, draining: leaving }, blocks: context.blocks, socket, visitor })
+  const session = new SocketSession({ context, blocks: context.blocks, socket, visitor, leaving, moves: context.drain })
   socket.on('message', (data, isBinary) => {
     if (isBinary || !Buffer.isBuffer(data)) return
     session.received(data.toString())

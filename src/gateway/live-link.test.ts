@@ -12,6 +12,7 @@ import { seededRandom } from '../testing/seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from '../testing/simulated-clock.ts'
 import { TEST_SETTINGS } from '../testing/test-gateway.ts'
 import { createAdmission } from './admission.ts'
+import { Drain } from './drain.ts'
 import type { GatewaySettings } from './gateway-context.ts'
 import { createListener, serverOptions } from './listener.ts'
 import { refusalOf, registerLiveLink, type OpenLink } from './live-link.ts'
@@ -56,10 +57,10 @@ async function createDoor(settings: Partial<GatewaySettings> = {}): Promise<Door
   const server = createServer(serverOptions(createListener(), { host: '127.0.0.1', port: 0 }))
   const all = { ...TEST_SETTINGS, ...settings }
   const visitors = registerVisitors(server, all, (count) => chance.bytes(count))
-  const drain = new AbortController()
-  server.ext('onPreStop', () => drain.abort())
+  const drain = new Drain({ clock, isShared: false })
+  server.ext('onPreStop', async () => void (await drain.end()))
   const links: OpenLink[] = []
-  const context = { settings: all, events, admission: createAdmission(clock), draining: drain.signal, clock, isWholeServer: true, paths }
+  const context = { settings: all, events, admission: createAdmission(clock), drain, clock, isWholeServer: true, paths }
   registerLiveLink(server, context, visitors, (link) => {
     links.push(link)
     link.leaving.addEventListener('abort', () => link.socket.close(CLOSE_CODES.drain))
@@ -88,7 +89,7 @@ async function createDoor(settings: Partial<GatewaySettings> = {}): Promise<Door
     cookie,
     visitor,
     origin,
-    startDraining: () => drain.abort(),
+    startDraining: () => void drain.begin(0),
     open,
     refusal: async (changes) => {
       const socket = open(changes)

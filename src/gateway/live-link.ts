@@ -12,7 +12,6 @@ import type { VisitorId } from '../conversation/ids.ts'
 import {
   CONTROL_FRAMES_PER_MINUTE_MAX,
   DRAIN_GOODBYE_MS,
-  DRAIN_LINKS_PER_SECOND,
   FRAME_BYTES_MAX,
   FRAME_CHUNKS_MAX,
   FRAME_FRAGMENTS_MAX,
@@ -32,7 +31,7 @@ import type { Visitors } from './visitor.ts'
 export interface OpenLink {
   readonly socket: WebSocket
   readonly visitor: VisitorId
-  /** Aborts when it is this link's turn to move to another server: say goodbye and close. */
+  /** Aborts when the server can keep it no longer: say goodbye and close. */
   readonly leaving: AbortSignal
 }
 
@@ -91,7 +90,7 @@ export function refusalOf(
 }
 
 /** What the door needs of the gateway. */
-export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'draining' | 'clock' | 'isWholeServer' | 'paths'>
+export type LinkContext = Pick<GatewayContext, 'settings' | 'events' | 'admission' | 'drain' | 'clock' | 'isWholeServer' | 'paths'>
 
 /** What can be seen of the links at any moment. */
 export interface LinkGauges {
@@ -100,9 +99,9 @@ export interface LinkGauges {
 }
 
 export function registerLiveLink(server: Server, context: LinkContext, visitors: Visitors, openSession: OpenSession): LinkGauges {
-  const { settings, events, admission, draining, isWholeServer, paths } = context
+  const { settings, events, admission, drain, isWholeServer, paths } = context
   const sockets = new WebSocketServer(SOCKET_OPTIONS)
-  const open = new Map<WebSocket, AbortController>()
+  const open = new Set<WebSocket>()
   const headers = securityHeaders({ ...settings, paths })
 
   const refuse = (socket: Duplex, refusal: Refusal): void => {
@@ -121,17 +120,16 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
     const renewed = await visitors.refresh(cookie)
     if (renewed !== undefined) renewals.set(request, renewed)
     // Asked again: either may have happened meanwhile. From here on nothing is waited for.
-    if (draining.aborted) return refuse(socket, DRAINING)
+    if (drain.begun.aborted) return refuse(socket, DRAINING)
     if (socket.destroyed) return undefined
     const place = admission.openLink(addressOf(request.socket.remoteAddress ?? '', request.headers, settings.trustedProxyHops))
     if (!place.ok) return refuse(socket, place.reason === 'rate' ? GREEDY : CROWDED)
     socket.once('close', place.release)
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const leaving = new AbortController()
-      open.set(webSocket, leaving)
+      open.add(webSocket)
       webSocket.once('close', () => open.delete(webSocket))
       guard(webSocket, context)
-      openSession({ socket: webSocket, visitor, leaving: leaving.signal })
+      openSession({ socket: webSocket, visitor, leaving: drain.hold(webSocket) })
     })
     return undefined
   }
@@ -145,7 +143,6 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
   // Handshakes that `ws` itself finds malformed.
   sockets.on('wsClientError', (_error, socket) => refuse(socket, MALFORMED))
 
-  server.ext('onPreStop', () => drain(open, context))
   server.listener.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Before `ws` listens for them: a reset in mid-handshake ends this socket and nothing else.
     socket.on('error', () => socket.destroy())
@@ -154,14 +151,14 @@ export function registerLiveLink(server: Server, context: LinkContext, visitors:
     if (!isWholeServer && url?.split('?')[0] !== paths.at(LINK_PATH)) return
     const refusal =
       refusalOf({ url, method, headers: request.headers }, { ...settings, path: paths.at(LINK_PATH) }) ??
-      (draining.aborted ? DRAINING : undefined)
+      (drain.begun.aborted ? DRAINING : undefined)
     if (refusal !== undefined) return refuse(socket, refusal)
     admit(request, socket, head).catch((cause: unknown) => {
       events.requestFailed({ method: 'GET', route: LINK_PATH, status: 500, reference: '', cause })
       socket.destroy()
     })
   })
-  return { bufferedBytes: () => open.keys().reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0) }
+  return { bufferedBytes: () => open.values().reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0) }
 }
 
 /** What holds for every socket, whatever is said over it. */
@@ -180,24 +177,4 @@ function guard(socket: WebSocket, { clock, events }: LinkContext): void {
   }
   socket.on('ping', count)
   socket.on('pong', count)
-}
-
-/**
- * Resolves when every socket is closed: each is asked to leave in its turn, and ended when it says no goodbye.
- *
- * Runs before hapi stops listening, because hapi would cut the sockets off without a word.
- */
-async function drain(open: ReadonlyMap<WebSocket, AbortController>, { clock }: LinkContext): Promise<void> {
-  const closings = [...open].map(async ([socket, leaving], index) => {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    socket.once('close', () => resolve())
-    const afterMs = (index * 1000) / DRAIN_LINKS_PER_SECOND
-    const cancels = [
-      clock.schedule(afterMs, () => leaving.abort(new Error('the server is draining'))),
-      clock.schedule(afterMs + DRAIN_GOODBYE_MS, () => socket.terminate()),
-    ]
-    await promise
-    for (const cancel of cancels) cancel()
-  })
-  await Promise.all(closings)
 }

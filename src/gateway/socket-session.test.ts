@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { fold } from '../conversation/conversation.ts'
 import type { VisitorId } from '../conversation/ids.ts'
 import {
+  DRAIN_WINDOW_MIN_MS,
   HELLO_TIMEOUT_MS,
   LINKS_PER_SESSION_MAX,
   MESSAGE_CHARS_SENT_MAX,
@@ -255,9 +256,36 @@ describe('the end', () => {
     const play = await SocketSessionPlay.create()
     const { socket } = await play.open()
     socket.take()
-    play.draining.abort()
+    play.leaving.abort()
     expect([socket.take(), socket.codes]).toEqual([[`bye ${CLOSE_CODES.drain}`], [CLOSE_CODES.drain]])
     expect(play.link().socket.take()).toEqual([`bye ${CLOSE_CODES.drain}`])
+  })
+
+  test('[S21] a process that drains asks each link once to move, one that becomes live later within what is left of the time', async () => {
+    const play = await SocketSessionPlay.create()
+    const { socket } = await play.open()
+    const late = play.link()
+    socket.take()
+    void play.drain.begin(25_000)
+    expect(socket.frames).toEqual([{ type: 'drain', afterMs: 0, windowMs: DRAIN_WINDOW_MIN_MS, deadlineMs: 25_000 }])
+    expect(late.socket.frames).toEqual([])
+    await play.clock.advance(400)
+    late.session.received(formatFrames([play.hello()]))
+    await play.clock.settle()
+    expect(late.socket.frames.at(-1)).toEqual({ type: 'drain', afterMs: 0, windowMs: DRAIN_WINDOW_MIN_MS - 400, deadlineMs: 24_600 })
+    play.level = 'limited'
+    await play.clock.advance(PING_INTERVAL_MS)
+    expect(socket.take()).toEqual(['drain', 'ping', 'level'])
+    late.session.closed(1000)
+  })
+
+  test('[S21] where nobody else serves the log, no link is asked to move', async () => {
+    const play = await SocketSessionPlay.create(false)
+    const { socket } = await play.open()
+    socket.take()
+    await play.drain.begin(25_000)
+    await play.clock.settle()
+    expect(socket.take()).toEqual([])
   })
 
   test('[S1][S20] a socket that says nothing is ended by the clock alone', async () => {

@@ -11,8 +11,9 @@ import { personalInformationIn } from '../conversation/personal-information.ts'
 import type { ReadResult } from '../conversation-log/conversation-log.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
-import type { HelloFrame, ServerFrame } from '../protocol/protocol.ts'
+import { isSameStanding, type HelloFrame, type ServerFrame } from '../protocol/protocol.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
+import { moveTerms, type Moves } from './drain.ts'
 import type { GatewayContext } from './gateway-context.ts'
 import { LinkBlocks } from './link-blocks.ts'
 import { readConversation } from './read-conversation.ts'
@@ -36,11 +37,15 @@ export interface LinkSocket {
 export interface SocketSessionOptions {
   readonly context: Pick<
     GatewayContext,
-    'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'service' | 'settings' | 'draining'
+    'log' | 'admission' | 'clock' | 'events' | 'standing' | 'onStandingChange' | 'service' | 'settings'
   >
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
+  /** How the page is to move to another process, while it can. */
+  readonly moves: Moves
+  /** Aborts when the link has to end. */
+  readonly leaving: AbortSignal
 }
 
 /** The caller feeds what happens to the socket; after `closed` nothing has an effect. */
@@ -50,26 +55,30 @@ export class SocketSession {
   readonly #openedAt: number
   #link: ServerLink
   #session: SessionId | undefined
+  #isAskedToMove = false
   #cancelTick: () => void = () => undefined
   /** The newest ping that was sent, until it is answered. */
   #pinged: { readonly n: number; readonly at: number } | undefined
   readonly #release: (() => void)[] = []
 
   constructor(options: SocketSessionOptions) {
-    const { clock, events, draining } = options.context
+    const { context, moves, leaving } = options
+    const { clock, events } = context
     this.#options = options
     this.#linkBlocks = new LinkBlocks(options.blocks)
     this.#openedAt = clock.monotonic()
     this.#link = initialServerLink(this.#openedAt)
     events.linkOpened('websocket')
     const leave = (): void => this.#dispatch({ type: 'end', reason: 'drain', afterMs: 0 })
-    draining.addEventListener('abort', leave, { once: true })
-    this.#release.push(() => draining.removeEventListener('abort', leave))
-    // Passing by is enough: every step compares the level.
-    const stopHearing = options.context.onLevelChange?.(() => this.#dispatch({ type: 'tick' }))
+    leaving.addEventListener('abort', leave, { once: true })
+    this.#release.push(() => leaving.removeEventListener('abort', leave))
+    // Passing by is enough: every step compares how the service stands, and whether the page has been asked to move.
+    const passBy = (): void => this.#dispatch({ type: 'tick' })
+    this.#release.push(moves.onPlan(passBy))
+    const stopHearing = context.onStandingChange?.(passBy)
     if (stopHearing !== undefined) this.#release.push(stopHearing)
     this.#plan()
-    if (draining.aborted) leave()
+    if (leaving.aborted) leave()
   }
 
   /** One text message arrived. */
@@ -103,17 +112,21 @@ export class SocketSession {
   }
 
   #react(event: LinkEvent): void {
-    const { clock, level } = this.#options.context
+    const { clock, standing } = this.#options.context
     const ctx = { now: clock.monotonic(), buffered: this.#options.socket.bufferedAmount }
     const before = this.#link
     const [link, effects] = step(before, event, ctx)
     this.#link = link
     for (const effect of effects) this.#perform(effect)
     this.#tellMove(before, link, effects)
-    // The level belongs to the service; whoever passes by tells the link when it has changed.
-    if ((link.status === 'live' || link.status === 'positioning') && link.opened.level !== level())
-      this.#react({ type: 'level', level: level() })
-    else this.#plan()
+    // These belong to the service; whoever passes by tells the link what it does not know.
+    const now = standing()
+    if ((link.status === 'live' || link.status === 'positioning') && !isSameStanding(link.opened.standing, now)) {
+      this.#react({ type: 'level', standing: now })
+    } else if (link.status === 'live' && this.#options.moves.plan !== undefined && !this.#isAskedToMove) {
+      this.#isAskedToMove = true
+      this.#react({ type: 'drain', ...moveTerms(this.#options.moves.plan, ctx.now) })
+    } else this.#plan()
   }
 
   #plan(): void {
@@ -204,7 +217,7 @@ export class SocketSession {
   }
 
   async #open({ session: id, device }: HelloFrame): Promise<OpenResult> {
-    const { log, admission, level } = this.#options.context
+    const { log, admission, standing } = this.#options.context
     const session = await log.findSession(id)
     if (session?.visitor !== this.#options.visitor) return { type: 'gone' }
     const place = admission.joinSession(id)
@@ -221,7 +234,7 @@ export class SocketSession {
     )
     const lastNumber = await log.lastNumber(id, device)
     const { durability } = log.profile
-    return { type: 'opened', opened: { session: id, device, logId: session.logId, lastNumber, durability, level: level() } }
+    return { type: 'opened', opened: { session: id, device, logId: session.logId, lastNumber, durability, standing: standing() } }
   }
 
   async #read(after: Cursor | undefined): Promise<ReadResult> {

@@ -38,20 +38,25 @@ function parseLine<Frame>(line: string, schema: v.GenericSchema<unknown, Frame>)
   return { ok: false, problem: `${v.getDotPath(issue) ?? 'frame'}: expected ${issue.expected ?? 'another value'}` }
 }
 
-/** Counts brackets outside strings, so that hostile nesting is refused before it is parsed. */
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+/** `[` and `{`; what closes them is two further on. */
+const [OPENS_LIST, OPENS_OBJECT] = [0x5b, 0x7b]
+
+/** Counts brackets outside strings, so that hostile nesting is refused before it is parsed. By code units: every frame comes this way. */
 export function isTooDeep(json: string): boolean {
   let depth = 0
   let isInString = false
   for (let index = 0; index < json.length; index += 1) {
-    const character = json[index]
+    const unit = json.charCodeAt(index)
     if (isInString) {
-      if (character === '\\') index += 1
-      else if (character === '"') isInString = false
-    } else if (character === '"') isInString = true
-    else if (character === '[' || character === '{') {
+      if (unit === BACKSLASH) index += 1
+      else if (unit === QUOTE) isInString = false
+    } else if (unit === QUOTE) isInString = true
+    else if (unit === OPENS_LIST || unit === OPENS_OBJECT) {
       depth += 1
       if (depth > JSON_DEPTH_MAX) return true
-    } else if (character === ']' || character === '}') depth -= 1
+    } else if (unit === OPENS_LIST + 2 || unit === OPENS_OBJECT + 2) depth -= 1
   }
   return false
 }

@@ -215,7 +215,7 @@ export const CATALOGUE = {
     'Drains: every running answer ended in time (clean), or some were handed over (forced).',
     each('result', ['clean', 'forced']),
   ),
-  chat_drain_duration_seconds: histogram('Seconds that running answers were given to end.', DRAIN_SECONDS, SINGLE),
+  chat_drain_duration_seconds: histogram('Seconds from the signal to stop until everybody was let go.', DRAIN_SECONDS, SINGLE),
   chat_log_dropped_total: counter(
     'Log lines that could not be written: the reader of the output has stalled, the output or a file failed, or there are too many files.',
     each('reason', ['stalled', 'output', 'file', 'quota']),

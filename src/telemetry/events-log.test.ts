@@ -33,6 +33,7 @@ function linesOf(act: (events: Events) => void): readonly Line[] {
   return lines
 }
 
+const DRAINED = { tookMs: 1, answers: { finished: 1, handedOver: 0 }, links: { moved: 2, told: 1, cut: 1 } }
 const cause = new AgentError('busy', 'the agent is busy', { isRetryable: true })
 
 /** Every event once, with the part, level and action its one line must have. */
@@ -45,7 +46,7 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
       'sys_startup',
     ],
     configLoaded: [(e) => e.configLoaded({ drain_ms: 5 }), 'app', 'info', 'config.loaded'],
-    drainEnded: [(e) => e.drainEnded({ result: 'clean', tookMs: 1 }), 'app', 'info', 'drain.done'],
+    drainEnded: [(e) => e.drainEnded(DRAINED), 'app', 'info', 'drain.done'],
     clockJumped: [(e) => e.clockJumped({ byMs: -3_600_000 }), 'app', 'warn', 'sys.clock_jumped'],
     logFilesFailed: [(e) => e.logFilesFailed(cause), 'app', 'error', 'log.files_failed'],
     drainStarted: [(e) => e.drainStarted({ running: 1, limitMs: 5 }), 'app', 'info', 'drain.started'],

@@ -104,10 +104,18 @@ const processEvents = (say: Say): ProcessEvents => ({
       'chat.count': running,
       'chat.drain_ms': limitMs,
     }),
-  drainEnded: ({ result, tookMs }) =>
-    result === 'clean'
-      ? say('info', 'drain.done', 'Every running answer has ended.', duration(tookMs))
-      : say('warn', 'drain.done', 'Answers that were still running were given back.', duration(tookMs)),
+  drainEnded: ({ tookMs, answers, links }) => {
+    const fields = {
+      ...duration(tookMs),
+      'chat.drain.answers_finished': answers.finished,
+      'chat.drain.answers_handed_over': answers.handedOver,
+      'chat.drain.links_moved': links.moved,
+      'chat.drain.links_told': links.told,
+      'chat.drain.links_cut': links.cut,
+    }
+    if (answers.handedOver === 0) say('info', 'drain.done', 'Every running answer has ended, and everybody was let go.', fields)
+    else say('warn', 'drain.done', 'Answers that were still running were given back for another process to go on from.', fields)
+  },
   serviceStopped: ({ tookMs }) => say('info', 'sys_shutdown', 'The service has stopped.', duration(tookMs)),
   profileTaken: () => say('info', 'profile.taken', 'What the service file says has changed and is in force.'),
   profileRefused: (cause) =>

@@ -136,3 +136,15 @@ test.each([
   })
   expect(dead).toEqual([])
 })
+
+test.each([
+  [0, 'clean'],
+  [2, 'forced'],
+] as const)('[O81] a drain that hands over %i answers is %s, and its time is measured', async (handedOver, result) => {
+  const drained = { tookMs: 1_500, answers: { finished: 1, handedOver }, links: { moved: 3, told: 1, cut: 1 } }
+  expect(await movedBy((events) => events.drainEnded(drained))).toEqual({
+    [`chat_drain_total{result="${result}"}`]: 1,
+    chat_drain_duration_seconds_sum: 1.5,
+    chat_drain_duration_seconds_count: 1,
+  })
+})

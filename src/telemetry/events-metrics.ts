@@ -30,8 +30,8 @@ export function createEventsMetrics(metrics: Metrics, store: StoreName): Counted
       const series = CATALOGUE.chat_degradation_transitions_total.series.all.find((labels) => labels.from === from && labels.to === to)
       if (series !== undefined) metrics.count('chat_degradation_transitions_total', series)
     },
-    drainEnded: ({ result, tookMs }) => {
-      metrics.count('chat_drain_total', { result })
+    drainEnded: ({ answers, tookMs }) => {
+      metrics.count('chat_drain_total', { result: answers.handedOver === 0 ? 'clean' : 'forced' })
       metrics.observe('chat_drain_duration_seconds', {}, seconds(tookMs))
     },
   }

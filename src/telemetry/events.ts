@@ -52,6 +52,15 @@ export interface FailedRequest {
 /** Where a question came from. */
 export type QuestionOrigin = Trace & Partial<Pick<RequestTrace, 'requestId'>>
 
+/** What became of whatever a process had when it began to stop. */
+export interface Drained {
+  readonly tookMs: number
+  /** Answers that ended in time, and those that were given back for another process to go on from. */
+  readonly answers: { readonly finished: number; readonly handedOver: number }
+  /** Links that had gone before the goodbye, those that were told to come back elsewhere, and how many of these had to be cut. */
+  readonly links: { readonly moved: number; readonly told: number; readonly cut: number }
+}
+
 export interface Events extends Measures {
   /** What was read from the environment and may be told: no secret, no address of anybody. */
   configLoaded(settings: Readonly<Record<string, string | number | boolean>>): void
@@ -62,10 +71,10 @@ export interface Events extends Measures {
     readonly level: ServiceLevel
     readonly version: string
   }): void
-  /** No more people are sent here; running answers may go on for `limitMs`. */
+  /** No more people are sent here; `running` answers may go on for `limitMs`. */
   drainStarted(facts: { readonly running: number; readonly limitMs: number }): void
-  /** Running answers have ended (`clean`) or what was left of them was given back for another process (`forced`). */
-  drainEnded(facts: { readonly result: 'clean' | 'forced'; readonly tookMs: number }): void
+  /** Everybody has been let go, and how. */
+  drainEnded(facts: Drained): void
   serviceStopped(facts: { readonly tookMs: number }): void
   /** The process is about to end because it must. */
   serviceCrashed(cause: unknown): void

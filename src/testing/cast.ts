@@ -44,6 +44,7 @@ const EPOCH_MS = Date.UTC(2026, 0, 5, 9)
 const SESSION_TTL_MS = 7 * 24 * 60 * 60 * 1000
 /** Few at a time, so that turns wait for one another. */
 const CONCURRENCY = [1, 2, 32]
+const POLLS_MS = [1_000, 2_500]
 
 /** Sessions in which somebody posts forms. */
 const FORMS = 0.3
@@ -106,7 +107,7 @@ function createServers(
   { world, random, size, bug }: Stage,
   { store, agent, count }: Pick<Cast, 'store' | 'agent'> & { readonly count: number },
 ): readonly SimulatedServer[] {
-  const settings = { ...DEFAULT_TURN_SETTINGS, concurrency: size.pick(CONCURRENCY), ...bug.turnSettings }
+  const settings = { ...DEFAULT_TURN_SETTINGS, concurrency: size.pick(CONCURRENCY), pollMs: size.pick(POLLS_MS), ...bug.turnSettings }
   const bugs = random.stream('bugs')
   return Array.from({ length: count }, (_unused, index) => {
     const name = `server-${index + 1}`

@@ -25,7 +25,9 @@ function sayOfProcess(events: Events): void {
   events.configLoaded({})
   events.serviceStarted({ url: '', store: '', agent: '', level: 'full', version: '' })
   events.drainStarted({ running: 1, limitMs: 1 })
-  for (const result of ['clean', 'forced'] as const) events.drainEnded({ result, tookMs: 1 })
+  for (const handedOver of [0, 1]) {
+    events.drainEnded({ tookMs: 1, answers: { finished: 1, handedOver }, links: { moved: 1, told: 1, cut: 1 } })
+  }
   for (const kind of ['image', 'script', 'form', 'style', 'request', 'frame', 'other'] as const) events.contentBlocked({ kind })
   events.serviceStopped({ tookMs: 1 })
   events.serviceCrashed(cause)

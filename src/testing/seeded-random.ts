@@ -29,6 +29,12 @@ function hash(text: string): number {
   return value | 0
 }
 
+function bytesFrom(generator: ReturnType<typeof xoroshiro128plus>, count: number): Uint8Array {
+  const bytes = new Uint8Array(count)
+  for (let index = 0; index < count; index += 1) bytes[index] = generator.next() >>> 24
+  return bytes
+}
+
 export function seededRandom(seed: number, name = ''): SeededRandom {
   const generator = xoroshiro128plus((seed ^ hash(name)) | 0)
   const between = (least: number, most: number): number => uniformInt(generator, least, most)
@@ -42,7 +48,7 @@ export function seededRandom(seed: number, name = ''): SeededRandom {
       if (value === undefined) throw new RangeError('nothing to pick from')
       return value
     },
-    bytes: (count) => Uint8Array.from({ length: count }, () => between(0, 255)),
+    bytes: (count) => bytesFrom(generator, count),
     stream: (concern) => seededRandom(seed, `${name}/${concern}`),
   }
 }

@@ -33,6 +33,11 @@ export class SimulatedDevice {
     return { type: 'stored', rows, at, birth: String(this.#births) }
   }
 
+  /** How many questions it keeps of one session. */
+  count(session: string): number {
+    return this.records.filter((record) => isRecord(record) && record.session === session).length
+  }
+
   /** The browser deletes all of it. */
   evict(): void {
     this.records = []

@@ -33,7 +33,7 @@ export function createSimulatedLog(kind: StoreKind, { clock }: Pick<LogPorts, 'c
   const port = store.portOf('process/1')
   let isClosed = false
   return portOf({
-    profile: () => ({ store: 'redis', durability: store.durability, description: `simulated, ${kind}` }),
+    profile: () => ({ store: 'redis', durability: store.durability, isShared: true, description: `simulated, ${kind}` }),
     doorbells,
     submit: async (command) => {
       if (isClosed) throw new LogError('unavailable', 'the log is closed')

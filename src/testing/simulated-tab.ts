@@ -178,7 +178,7 @@ export class SimulatedTab {
     const [known, event] = bend(before, happened)
     const [client, effects] = tamper(...step(known, event, context), before, event)
     this.#client = client
-    if (client !== before) this.#observe(before)
+    if (client !== before) this.#observe(before, event.type === 'ask')
     for (const effect of effects) this.#perform(effect)
     this.#plan()
   }
@@ -262,18 +262,18 @@ export class SimulatedTab {
   }
 
   /** What the page shows and holds now and did not before. */
-  #observe(before: ClientLink): void {
+  #observe(before: ClientLink, isAsk: boolean): void {
     const { view, forks, link } = this.#client
     if (link.status === 'closed' && before.link.status !== 'closed') this.#record({ type: 'left', code: link.code })
     if (forks > before.forks) this.#record({ type: 'forked' })
-    this.#observeQuestions(before)
+    this.#observeQuestions(before, isAsk)
     if (view.conversation === before.view.conversation && view.blocks === before.view.blocks) return
     const { head, items } = view.conversation
     for (const item of items) if (item.kind === 'question') this.#tellOnce('sent', item.messageId)
     this.#record({ type: 'view', seq: head?.seq ?? 0, id: head?.id, items: items.map((item) => shownItem(item, view)) })
   }
 
-  #observeQuestions(before: ClientLink): void {
+  #observeQuestions(before: ClientLink, isAsk: boolean): void {
     const { questions } = this.#client
     if (questions === before.questions) return
     for (const { messageId, state, isKept } of questions) {
@@ -285,8 +285,9 @@ export class SimulatedTab {
     // What the device keeps is forgotten there, by whichever page.
     for (const { messageId, state, isKept } of before.questions)
       if (!held.has(messageId) && !isKept && state.status !== 'refused') this.#record({ type: 'forgot', messageId })
-    const onDevice = questions.filter(({ isKept }) => isKept).length
-    const count = Math.max(onDevice, questions.length - onDevice)
+    // What comes from other pages of the device does not count for this one, but all of it does for the device.
+    const taken = isAsk ? questions.length : 0
+    const count = Math.max(taken, this.#options.device.count(this.#options.session))
     if (count > this.#mostHeld) this.#record({ type: 'held', count })
     this.#mostHeld = Math.max(this.#mostHeld, count)
   }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { FAULT_KINDS, RARE_KINDS, type Fault, type FaultKind } from './faults.ts'
 import { shrink } from './shrink.ts'
 import { simulate, type Fired, type SimulationResult } from './simulation.ts'
-import { addUp, createTotals } from './totals.ts'
+import { firedOf, NO_TOTALS, sum, totalsOf } from './totals.ts'
 
 const SEEDS = 1_200
 const seeds = Array.from({ length: SEEDS }, (_unused, index) => index + 1)
@@ -17,11 +17,11 @@ function account(seed: number, result: SimulationResult): string {
 }
 
 describe('the promise', () => {
-  const totals = createTotals()
+  let totals = NO_TOTALS
   const broken: string[] = []
   for (const seed of seeds) {
     const result = simulate({ seed })
-    addUp(totals, result)
+    totals = sum(totals, totalsOf(seed, result))
     if (result.violations.length > 0 && broken.length < 3) broken.push(account(seed, result))
   }
 
@@ -30,7 +30,7 @@ describe('the promise', () => {
   })
 
   test('[I26] every kind of fault fired, and many of each while something was under way', () => {
-    const of = (kind: FaultKind): Fired => totals.fired.get(kind) ?? { times: 0, inFlight: 0 }
+    const of = (kind: FaultKind): Fired => firedOf(totals, kind)
     expect(FAULT_KINDS.filter((kind) => of(kind).times < SEEDS / (RARE_KINDS.has(kind) ? 40 : 8))).toEqual([])
     expect(FAULT_KINDS.filter((kind) => of(kind).inFlight < of(kind).times / 3)).toEqual([])
     expect(totals.questions).toBeGreaterThan(4 * SEEDS)

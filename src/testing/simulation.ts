@@ -41,16 +41,16 @@ export interface SimulationResult {
 }
 
 /** Things go wrong until then … */
-const TROUBLE_MS = 60_000
+const TROUBLE_MS = 45_000
 /** … and everything must be well by then. */
-const REST_MS = 360_000
+const REST_MS = 345_000
 /** Whether it is, is looked at this often; it must be so twice, with a heartbeat of every link in between. */
 const LOOK_MS = 16_000
 const STEPS_MAX = 200_000
 const QUESTIONS_PER_TAB_MAX = 5
-/** Now and then somebody asks more at once than a page can hold. */
-const BURSTS = 0.03
-const BURST = 24
+/** Now and then somebody asks many at once, perhaps more than a page can hold. */
+const BURSTS = 0.08
+const BURST = [6, 12, 24]
 /** How long into a fault somebody still begins. */
 const AROUND_MS = 6_000
 
@@ -114,8 +114,8 @@ function plan({ world, tabs, forms }: Cast, random: SeededRandom, drawn: readonl
       if (random.happens(0.1)) world.after(at + random.between(0, random.pick([8, 200])), () => tab.reload(0))
     }
     if (!random.happens(BURSTS)) continue
-    const at = random.between(0, TROUBLE_MS)
-    for (let left = BURST; left > 0; left -= 1) world.after(at, () => tab.ask())
+    const at = when()
+    for (let left = random.pick(BURST); left > 0; left -= 1) world.after(at, () => tab.ask())
   }
 }
 

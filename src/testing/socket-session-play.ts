@@ -3,11 +3,12 @@ import { mintDeviceId, mintMessageId, mintSessionId, type Cursor, type SessionId
 import type { Claim } from '../conversation-log/conversation-log.ts'
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import { createAdmission, type Admission } from '../gateway/admission.ts'
+import { Drain } from '../gateway/drain.ts'
 import type { GatewaySettings } from '../gateway/gateway-context.ts'
 import { createAnswerBlocks, type AnswerBlocks } from '../gateway/answer-blocks.ts'
 import { SocketSession, type LinkSocket } from '../gateway/socket-session.ts'
 import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
-import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ClientFrame, type ServerFrame } from '../protocol/protocol.ts'
 import { createFaultyLog, type FaultyLog } from './faulty-log.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import { TEST_SETTINGS } from './test-gateway.ts'
@@ -81,7 +82,8 @@ export class SocketSessionPlay {
   readonly clock: SimulatedClock = createSimulatedClock()
   readonly events: RecordedEvents = createRecordedEvents()
   readonly admission: Admission = createAdmission(this.clock)
-  readonly draining = new AbortController()
+  readonly leaving = new AbortController()
+  readonly drain: Drain
   readonly log: FaultyLog
   readonly session: SessionId
   level: 'full' | 'limited' | 'offline' = 'full'
@@ -92,13 +94,15 @@ export class SocketSessionPlay {
   #parts = 0
   readonly #random = seededRandom(5)
 
-  static async create(): Promise<SocketSessionPlay> {
-    const play = new SocketSessionPlay()
+  /** `isShared`: whether other processes serve the same log. */
+  static async create(isShared = true): Promise<SocketSessionPlay> {
+    const play = new SocketSessionPlay(isShared)
     await play.log.createSession({ id: play.session, visitor: VISITOR, ttlMs: 3_600_000 })
     return play
   }
 
-  constructor() {
+  constructor(isShared = true) {
+    this.drain = new Drain({ clock: this.clock, isShared })
     this.log = createFaultyLog(createMemoryLog({ clock: this.clock, random: this.bytes }))
     this.session = mintSessionId(this.bytes)
   }
@@ -108,18 +112,17 @@ export class SocketSessionPlay {
   /** A socket that has just opened. */
   link(visitor = VISITOR): { readonly socket: FakeLinkSocket; readonly session: SocketSession } {
     const socket = new FakeLinkSocket()
-    const { log, admission, clock, events, draining } = this
+    const { log, admission, clock, events, drain: moves } = this
     const context = {
       log,
       admission,
       clock,
       events,
-      level: () => this.level,
+      standing: () => ({ ...ALL_WORKS, level: this.level }),
       service: () => this.service,
       settings: this.settings,
-      draining: draining.signal,
     }
-    return { socket, session: new SocketSession({ context, blocks: this.blocks, socket, visitor }) }
+    return { socket, session: new SocketSession({ context, blocks: this.blocks, socket, visitor, moves, leaving: this.leaving.signal }) }
   }
 
   /** A link that is live, from `resume` on. */

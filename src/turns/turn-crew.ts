@@ -69,6 +69,11 @@ export class TurnCrew {
     for (const driver of this.#drivers.values()) driver.drain()
   }
 
+  /** Turns that go on: not ended, and not on their way back. */
+  get going(): number {
+    return Array.from(this.#drivers.values()).filter((driver) => !driver.isOver).length
+  }
+
   /** Gives back everything; text that was shown stays. */
   handOver(): void {
     for (const driver of this.#drivers.values()) driver.handOver()

@@ -111,6 +111,11 @@ export class TurnDriver {
     this.#dispatch({ type: 'drain' })
   }
 
+  /** It has ended for this process, or is being given back. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** The question waits until it may be put to the agent. */
   get isWaiting(): boolean {
     return this.#turn.status === 'waiting'

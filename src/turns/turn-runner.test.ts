@@ -354,7 +354,7 @@ describe('a runner', () => {
     await world.clock.advance(1_000)
     answering('Whole.')(call)
     await world.clock.advance(100)
-    await drained
+    expect(await drained).toEqual({ finished: 1, handedOver: 0 })
     expect(outcome(await world.conversation(session), turn)).toEqual(['answered', 'complete', 'Whole.', undefined])
     expect([world.agent.calls.length, runner.running, world.clock.waiting, world.log.listeners]).toEqual([1, 0, 0, 0])
   })
@@ -369,7 +369,7 @@ describe('a runner', () => {
     await world.clock.advance(100)
     const drained = runner.drain(3_000)
     await world.clock.advance(3_000)
-    await drained
+    expect(await drained).toEqual({ finished: 0, handedOver: 1 })
     expect(call.isCancelled).toBe(true)
     expect(kinds(await world.entries(session))).toEqual(['message', 'turn-started', 'answer-part'])
     await using second = world.runner('two', { agent: createScriptedAgent({ script: answering('All of it.') }) })

@@ -16,15 +16,21 @@ export interface TurnRunnerOptions extends TurnPorts {
   readonly owner: string
 }
 
+/** What became of the answers that were running when draining began. */
+export interface DrainedTurns {
+  readonly finished: number
+  /** Still running when the time was up. */
+  readonly handedOver: number
+}
+
 export interface TurnRunner extends AsyncDisposable {
   /** Begins to claim and to sweep, until drained or disposed of. Calling it again does nothing. */
   run(): void
   /**
    * Claims nothing more, gives back what has not started, lets running answers go on for `limitMs` and then gives those back too,
-   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later, with how
-   * many were still running when the time was up.
+   * text and all, for another owner to go on from. Resolves when nothing runs any more, at most `HAND_OVER_MAX_MS` later.
    */
-  drain(limitMs: number): Promise<number>
+  drain(limitMs: number): Promise<DrainedTurns>
   /** Turns that are being driven. */
   readonly running: number
 }
@@ -35,21 +41,25 @@ export function createTurnRunner(options: TurnRunnerOptions): TurnRunner {
   const bell = createBell(options.clock)
   const crew = new TurnCrew({ ...options, onRoom: () => bell.ring() })
   let loops: Promise<unknown> | undefined
-  let drained: Promise<number> | undefined
+  let drained: Promise<DrainedTurns> | undefined
 
   const isQuiet = async (): Promise<void> => {
     await loops
     await crew.ended()
   }
-  const stop = async (limitMs: number): Promise<number> => {
+  const stop = async (limitMs: number): Promise<DrainedTurns> => {
     stopping.abort()
     crew.drain()
+    const running = crew.going
     if (limitMs > 0) await within(options.clock, limitMs, isQuiet())
-    const left = crew.size
+    const left = crew.going
     crew.handOver()
+    // What is about to end is not given back any more.
+    const ending = crew.going
     await within(options.clock, HAND_OVER_MAX_MS, isQuiet())
+    const handedOver = left - ending + crew.going
     crew.abandon()
-    return left
+    return { finished: Math.max(0, running - handedOver), handedOver }
   }
 
   return {

@@ -64,7 +64,7 @@ test('[O81] an answer that had begun and is given up for another process to go o
   await world.clock.advance(500)
   const drained = runner.drain(1_000)
   await world.clock.advance(5_000)
-  expect(await drained).toBe(1)
+  expect(await drained).toEqual({ finished: 0, handedOver: 1 })
   expect(world.events.of('answerLeft')).toEqual([{ turn, answeredMs: 1_500 }])
   expect(world.events.of('turnEnded')).toEqual([])
 })

@@ -173,6 +173,24 @@ async function downloaded(page: Page): Promise<{ readonly body: string }> {
 }
 
 describe('people', () => {
+  test('[W44] are asked before a question with personal information leaves the box, and go on as they decide', async () => {
+    const visitor = await site.visitor()
+    const page = await visitor.begin()
+    const box = page.getByLabel('Your question')
+    await ask(page, 'My number is AB123456C')
+    await page.locator('#send-notice', { hasText: 'may include a National Insurance number' }).waitFor()
+    expect(await box.inputValue()).toBe('My number is AB123456C')
+    expect(await accessibilityFaults(page)).toEqual([])
+    await page.getByRole('button', { name: 'Change my question' }).click()
+    expect([await focused(page), await page.locator('#send-notice').innerText()]).toEqual(['message', ''])
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
+    await page.getByRole('button', { name: 'Send it anyway' }).click()
+    expect((await answerNext('Noted.')).content).toBe('My number is AB123456C')
+    await until(page, 'Noted.')
+    expect([await box.inputValue(), await page.locator('#send-notice').innerText(), visitor.faults]).toEqual(['', '', []])
+    await visitor.context.close()
+  })
+
   test('[W25] ask, stop and read on with the keyboard alone', async () => {
     const visitor = await site.visitor()
     const page = await visitor.begin()

@@ -309,7 +309,12 @@ test('[L61] what acknowledgements are worth is said at the start and when it cha
   await using server = await startRedis('--appendonly', 'yes', '--appendfsync', 'always')
   const events = createRecordedEvents()
   await using log = await openLog({ addresses: [server.address] }, { events })
-  expect(log.profile).toEqual({ store: 'redis', durability: 'fsync', description: `Redis, 127.0.0.1:${server.port} (fsync)` })
+  expect(log.profile).toEqual({
+    store: 'redis',
+    durability: 'fsync',
+    isShared: true,
+    description: `Redis, 127.0.0.1:${server.port} (fsync)`,
+  })
   await server.send('CONFIG', 'SET', 'appendfsync', 'everysec')
   await log.probe()
   expect(log.profile.durability).toBe('best-effort')

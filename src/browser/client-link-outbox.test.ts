@@ -1,5 +1,6 @@
 /** What a page does with its device's storage. */
 import { describe, expect, test } from 'vitest'
+import { mintSessionId } from '../conversation/ids.ts'
 import { OUTBOX_EXPIRES_MS, OUTBOX_LEASE_MS, OUTBOX_PATIENCE_MS } from '../conversation/limits.ts'
 import {
   accepted,
@@ -127,6 +128,21 @@ describe('a page that was closed', () => {
     // A log that does not have it after all gets it.
     unsettled.opens().hears(welcome('snapshot', { head: headAt(5), durability: 'replicated' }), snapshotAt(5))
     expect(unsettled.questions).toEqual({ 2: 'sending', 1: 'sending' })
+  })
+
+  test('[K95] what was left to another session leaves the device when a page shows it as its own, and not before it is settled', () => {
+    const device = new SimulatedDevice()
+    away(device, 0, 1, 2)
+    const elsewhere = (record: unknown): unknown => ({ ...(record as object), session: mintSessionId(() => new Uint8Array(16)) })
+    device.records = device.records.map(elsewhere)
+    const shown = [messageIdOf(1)]
+    for (const [settled, left] of [
+      [8, 2],
+      [9, 1],
+    ] as const) {
+      new ClientLinkPlay(device, settled).on({ type: 'start', rendered: { shown, head: 9, settled } })
+      expect(device.records).toHaveLength(left)
+    }
   })
 
   test('[K29] in the same tab is succeeded at once, and in another when its lease is over', () => {

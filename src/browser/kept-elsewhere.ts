@@ -43,7 +43,7 @@ export function forgetOnSubmit(form: HTMLFormElement): void {
   form.addEventListener('submit', () => void withRows((rows) => rows.delete(all(owner))).catch(reportError))
 }
 
-/** Shows each question that is kept for a conversation that has closed in a form of its own, which asks it in a new one. */
+/** Shows each question that is kept for a conversation that has closed in a form of its own, which asks it in a new one or deletes it. */
 export function offerKept(place: HTMLElement): void {
   const owner = ownerOf(place)
   const template = place.querySelector('template')
@@ -58,10 +58,13 @@ export function offerKept(place: HTMLElement): void {
     box.id += index
     label.htmlFor = box.id
     id.value = messageId
-    form.addEventListener(
-      'submit',
-      () => void withRows((rows) => rows.delete([owner.visitor, owner.session, messageId])).catch(reportError),
-    )
+    // Asked, it stays until the page of the new conversation shows it: the form may get no answer, and asks the same again then.
+    form.querySelector('button[type=button]')?.addEventListener('click', () => {
+      withRows((rows) => rows.delete([owner.visitor, owner.session, messageId])).catch(reportError)
+      form.remove()
+      place.hidden = place.querySelector('form') === null
+      focusOnHeading()
+    })
     place.append(copy)
     place.hidden = false
   }
@@ -69,6 +72,13 @@ export function offerKept(place: HTMLElement): void {
     const found = rows.getAll(all(owner))
     found.addEventListener('success', () => found.result.filter(isKept).forEach(offer))
   }).catch(reportError)
+}
+
+/** What had the focus is gone. */
+function focusOnHeading(): void {
+  const heading = document.querySelector('h1')
+  heading?.setAttribute('tabindex', '-1')
+  heading?.focus()
 }
 
 interface KeptQuestion {

@@ -38,8 +38,10 @@ export type NewRow = Pick<OutboxRow, 'messageId' | 'text' | 'inReplyTo' | 'place
 export type OutboxChange =
   /** Only what there is. */
   | { readonly type: 'look' }
-  /** A page was loaded; what `former`, the page before it in the same tab, was sending is free. */
-  | { readonly type: 'arrive'; readonly former: string | undefined }
+  /**
+   * A page was loaded; what `former`, the page before it in the same tab, was sending is free. `settled`: what its log holds for good.
+   */
+  | { readonly type: 'arrive'; readonly former: string | undefined; readonly settled: readonly MessageId[] }
   /** All of them or none: whoever sees one of a page's questions must see those before it. */
   | { readonly type: 'keep'; readonly rows: readonly NewRow[] }
   /**
@@ -171,11 +173,20 @@ export function rowsOf(found: readonly unknown[], scope: OutboxScope): Rows {
 /** Two pages that did not know of each other may have given the same place. */
 const sorted = (rows: Rows): Rows => rows.toSorted((one, other) => one.place - other.place || one.keptAt - other.keptAt)
 
-/** Whether a record is only in the way: nobody who could still see it has any use for it. */
-export function isLeftBehind(found: unknown, scope: OutboxScope, at: number): boolean {
+/**
+ * Whether a page that arrives finds this record only in the way: nobody who could still see it has any use for it, or it was asked in
+ * the page's session instead of one that had closed.
+ */
+export function isLeftBehind(
+  found: unknown,
+  scope: OutboxScope,
+  { settled }: Extract<OutboxChange, { type: 'arrive' }>,
+  at: number,
+): boolean {
   const row = readRow(found)
   // What cannot be read is not ours to delete.
   if (row === undefined) return false
   if (row.visitor !== scope.visitor) return isExpired(row, at)
-  return row.session !== scope.session && row.keptAt !== UNKNOWN_TIME && at - row.keptAt > OUTBOX_KEPT_MAX_MS
+  if (row.session === scope.session) return false
+  return settled.includes(row.messageId) || (row.keptAt !== UNKNOWN_TIME && at - row.keptAt > OUTBOX_KEPT_MAX_MS)
 }

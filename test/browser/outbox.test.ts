@@ -329,29 +329,48 @@ test('[K40] a conversation that is deleted takes along what the device keeps for
   await visitor.context.close()
 })
 
-test('[W94] a conversation that has closed gives back what was never sent, to be asked in a new one', async () => {
+test('[W94][K95] a conversation that has closed gives back what was never sent, and keeps it until a new one has it', async () => {
   const visitor = await site.visitor()
   const network = await lossy(visitor.context)
   const page = await visitor.begin()
   await until(page, 'You have not asked anything yet.')
   const url = page.url()
   network.loses = 'questions'
-  await ask(page, 'Too late?')
-  await keeps(page, 1)
-  await ask(page, 'This one, too?')
-  await keeps(page, 2)
+  for (const [index, text] of ['Too late?', 'This one, too?'].entries()) {
+    await ask(page, text)
+    await keeps(page, index + 1)
+  }
   await page.close()
   const session = new URL(url).pathname.split('/').at(-1)
   await visitor.context.request.delete(`/api/v1/sessions/${session}`)
   const closed = await visitor.tab(url)
   await until(closed, 'These questions are still on your device.')
+  const send = (): Promise<void> => closed.getByRole('button', { name: 'Send in a new conversation' }).first().click()
+  const boxes = closed.getByRole('textbox', { name: 'Your question' })
+  await boxes.nth(1).waitFor()
   expect(await accessibilityFaults(closed)).toEqual([])
-  await closed.getByRole('textbox', { name: 'Your question' }).nth(1).waitFor()
-  const sent = closed.getByRole('button', { name: 'Send in a new conversation' }).first().click()
+  // The server gets it, and the device never hears of that.
+  await closed.route('**/conversations', async (route) => {
+    await route.fetch({ maxRedirects: 0 })
+    await route.abort()
+  })
+  await send()
   await answer('Too late?')
-  await sent
+  await closed.unroute('**/conversations')
+  await closed.goto(url)
+  await boxes.nth(1).waitFor()
+  await send()
   await until(closed, 'About Too late?')
   expect(await questionsIn(closed)).toEqual(['Too late?'])
+  await keeps(closed, 1)
+  await closed.goto(url)
+  await boxes.first().waitFor()
+  expect(await boxes.evaluateAll((all) => all.map((box) => (box instanceof HTMLTextAreaElement ? box.value : '')))).toEqual([
+    'This one, too?',
+  ])
+  await closed.getByRole('button', { name: 'Delete from this device' }).click()
+  await keeps(closed, 0)
+  expect(await closed.getByText('These questions are still on your device.').isVisible()).toBe(false)
   expect(visitor.faults).toEqual([])
   await visitor.context.close()
 })

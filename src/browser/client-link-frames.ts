@@ -10,7 +10,7 @@ import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ServerFrame, ServiceStanding, WelcomeFrame } from '../protocol/protocol.ts'
 import { askStore, look } from './client-link-outbox.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
-import { fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
+import { fail, fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, OpenLink } from './client-link-state.ts'
 import { addBlock, applyToView, cursorOf, viewOfSnapshot } from './log-view.ts'
 import { accept, doubtAfter, lacksNumber, postpone, refuse, type OutgoingState } from './outgoing-questions.ts'
@@ -21,7 +21,7 @@ export function onFrames(client: ClientLink, frames: readonly Parsed<ServerFrame
   const all: ClientEffect[] = []
   for (const parsed of frames) {
     // A server that speaks nonsense is left, and asked again from where the view stands.
-    const [after, effects] = parsed.ok ? onFrame(next, parsed.frame, ctx) : giveUp(next, ctx)
+    const [after, effects] = parsed.ok ? onFrame(next, parsed.frame, ctx) : fail(next, ctx)
     all.push(...effects)
     next = after
     if (after.link.status !== 'open' && after.link.status !== 'greeting') break
@@ -89,6 +89,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
   const welcomed: ClientLink = {
     ...client,
     link: open,
+    home: client.rung,
     isSocketProven: client.isSocketProven || client.rung === 'socket',
     isTrial: false,
     // Until the snapshot has come, the view stands nowhere: a link that ends before it must not resume what is to be replaced.

@@ -89,8 +89,10 @@ export interface ClientLink {
   readonly page: string
   readonly outbox: DeviceOutbox
   readonly link: LinkStatus
-  /** How it is followed, or will be tried next. */
+  /** How it is followed or tried. */
   readonly rung: Rung
+  /** How it was followed last, and so how each try to come back begins. */
+  readonly home: Rung
   /** A socket has worked on this page, on this network. */
   readonly isSocketProven: boolean
   /** A socket is tried although the events work: only as long as nobody notices. */

@@ -22,12 +22,12 @@ import {
 import type { ServerFrame } from '../protocol/protocol.ts'
 import type { ClientEvent, ClientLink } from './client-link-state.ts'
 
-/** The newest socket of every situation but the first. */
+/** The newest socket of every situation that has one. */
 const SOCKET = 1
 
 const SITUATIONS = {
   fresh: () => new ClientLinkPlay(),
-  waiting: () => started().closes(),
+  waiting: () => started().fails(),
   connecting: started,
   greeting,
   'awaiting-snapshot': awaitingSnapshot,
@@ -100,9 +100,20 @@ const TABLE: Readonly<Record<Situation, Row>> = {
   connecting: row('-', {
     ...ALWAYS,
     ...ENDINGS,
+    'socket-closed': '=: connect',
+    nonsense: '=: close connect',
+    bye: '=: close connect',
     opened: 'greeting: hello',
   }),
-  greeting: row('-', { ...ALWAYS, ...ENDINGS, resumed: 'open:', fork: 'awaiting-snapshot:' }),
+  greeting: row('-', {
+    ...ALWAYS,
+    ...ENDINGS,
+    'socket-closed': 'connecting: connect',
+    nonsense: 'connecting: close connect',
+    bye: 'connecting: close connect',
+    resumed: 'open:',
+    fork: 'awaiting-snapshot:',
+  }),
   'awaiting-snapshot': row('=:', {
     ...ALWAYS,
     ...ENDINGS,

@@ -38,7 +38,7 @@ import {
   sendTerms,
   take,
 } from './client-link-outbox.ts'
-import { connect, fetchAnew, giveUp, hangUp, isGone, lose, move, NONE, patience, sendOn } from './client-link-socket.ts'
+import { connect, fail, fetchAnew, giveUp, hangUp, isGone, lose, move, NONE, patience, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink, Rendered } from './client-link-state.ts'
 import { cursorOf, EMPTY_VIEW } from './log-view.ts'
 import { due, KEPT, overdue, unsend, type OutgoingQuestion } from './outgoing-questions.ts'
@@ -60,6 +60,7 @@ export const initialLink = (session: SessionId, device: DeviceId, keeps = false)
   outbox: keeps ? OPENING : { status: 'absent' },
   link: { status: 'waiting', failures: 0, retryAt: 0 },
   rung: 'socket',
+  home: 'socket',
   isSocketProven: false,
   isTrial: false,
   trialAt: 0,
@@ -174,7 +175,7 @@ const isCurrent = ({ link }: ClientLink, socket: number): boolean =>
 function onStart(client: ClientLink, event: Extract<ClientEvent, { type: 'start' }>, ctx: ClientContext): ClientStep {
   if (client.sockets > 0) return [client, NONE]
   const { former, rendered = NOTHING_RENDERED, rung = 'socket' } = event
-  const loaded = { ...client, rung, rendered, settled: rendered.settled }
+  const loaded = { ...client, rung, home: rung, rendered, settled: rendered.settled }
   return chain(askStore(loaded, { type: 'arrive', former }, ctx), (arriving) => connect(arriving, 0, ctx))
 }
 
@@ -183,7 +184,7 @@ function onLeft(client: ClientLink, ctx: ClientContext): ClientStep {
   if (client.link.status === 'waiting' || client.link.status === 'closed') return [client, NONE]
   // Should it live on all the same, it comes back.
   const link: LinkStatus = { status: 'waiting', failures: 0, retryAt: ctx.now + RECONNECT_CAP_MS }
-  return [{ ...client, link, questions: unsend(client.questions) }, hangUp(client)]
+  return [{ ...client, link, rung: client.home, isTrial: false, questions: unsend(client.questions) }, hangUp(client)]
 }
 
 function onOpened(client: ClientLink, socket: number, ctx: ClientContext): ClientStep {
@@ -196,8 +197,8 @@ function onOpened(client: ClientLink, socket: number, ctx: ClientContext): Clien
 /** It may be another network, where sockets pass or do not. */
 function onOnline(client: ClientLink): ClientLink {
   if (client.isDeviceOnline) return client
-  const rung = client.link.status === 'waiting' ? 'socket' : client.rung
-  return { ...client, isDeviceOnline: true, rung, isSocketProven: false }
+  const begin: Partial<ClientLink> = client.link.status === 'waiting' ? { rung: 'socket', home: 'socket' } : {}
+  return { ...client, isDeviceOnline: true, ...begin, isSocketProven: false, trialAt: 0 }
 }
 
 const wake = (client: ClientLink, ctx: ClientContext): ClientStep =>
@@ -218,7 +219,7 @@ function onTick(client: ClientLink, ctx: ClientContext): ClientStep {
       return link.retryAt <= ctx.now ? connect(client, link.failures, ctx) : [client, NONE]
     case 'connecting':
     case 'greeting':
-      return link.by <= ctx.now ? giveUp(client, ctx) : [client, NONE]
+      return link.by <= ctx.now ? fail(client, ctx) : [client, NONE]
     case 'open':
       return onOpenTick(client, link, ctx)
     case 'closed':

@@ -285,6 +285,7 @@ export const ENGLISH = {
     closedTitle: 'This conversation has closed',
     closed: 'It has been deleted, or it closed because nothing was asked for a while.',
     closedKept: 'Your unsent question is in the box below. You can send it in a new conversation.',
+    closedUnsent: 'These questions are still on your device. You can send them in a new conversation.',
     closedSend: 'Send in a new conversation',
     problemTitle: 'Sorry, there is a problem with the service',
     problem: 'Try again later.',

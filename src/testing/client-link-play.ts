@@ -140,6 +140,12 @@ export class ClientLinkPlay {
     return this.on({ type: 'closed', socket: this.client.sockets, code })
   }
 
+  /** A whole try fails, whichever ways it goes. */
+  fails(): this {
+    this.closes()
+    return this.client.link.status === 'connecting' ? this.closes() : this
+  }
+
   /** Time passes; whatever falls due on the way is ticked. Gives every effect of it. */
   pass(ms: number): readonly ClientEffect[] {
     const until = this.now + ms

@@ -233,7 +233,7 @@ export const ENGLISH = {
     deletedTitle: 'Success',
     closes: 'It will close at {time} if you do not ask anything else.',
     unsent:
-      'You have questions on your device that were never sent. Their conversations have closed. You can send them in a new conversation or delete them.',
+      'These questions are still on your device, and their conversations have closed. You can send them in a new conversation or delete them.',
   },
   remove: {
     heading: 'Are you sure you want to delete this conversation?',

@@ -205,6 +205,9 @@ export const keeps = (page: Page, count: number): Promise<unknown> =>
     (wanted) =>
       new Promise<boolean>((resolve) => {
         const opening = indexedDB.open('chat')
+        // Before the page has made it: one without its stores must not come to be.
+        opening.onupgradeneeded = () => opening.transaction?.abort()
+        opening.addEventListener('error', () => resolve(false))
         opening.onsuccess = () => {
           const all = opening.result.transaction('outbox').objectStore('outbox').getAll()
           all.onsuccess = () => {

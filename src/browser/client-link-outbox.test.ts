@@ -14,6 +14,7 @@ import {
   openOn,
   pingAt,
   questionAt,
+  questionItem,
   rejected,
   SCOPE,
   sentIn,
@@ -112,7 +113,7 @@ describe('a page that was closed', () => {
     const device = new SimulatedDevice()
     openOn(device).on(ask(1), ask(2))
     const next = new ClientLinkPlay(device, 7).on({ type: 'start', former: away(device).client.page }).opens()
-    next.hears(welcome('snapshot', { head: headAt(6) }), { ...snapshotAt(6), items: [questionItem(1, 6)] } as ReturnType<typeof snapshotAt>)
+    next.hears(welcome('snapshot', { head: headAt(6) }), snapshotAt(6, questionItem(1, 6)))
     expect([sentIn(next.said), kept(device)]).toEqual([[[2, 1]], [2]])
   })
 
@@ -337,17 +338,3 @@ describe('a page that is left', () => {
     expect(kindsOf(play.pass(1))).toEqual(['connect'])
   })
 })
-
-const questionItem = (number: number, seq: number) =>
-  ({
-    kind: 'question',
-    seq,
-    at: 0,
-    messageId: messageIdOf(number),
-    turnId: 'e'.repeat(24),
-    text: 'Why?',
-    inReplyTo: undefined,
-    status: 'sent',
-    isStopping: false,
-    reason: undefined,
-  }) as const

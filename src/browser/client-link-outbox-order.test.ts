@@ -114,4 +114,15 @@ describe('order', () => {
     expect([play.questions, sentIn(play.said)]).toEqual([{ 1: 'sending', 2: 'waiting' }, [[1, 1]]])
     expect(sentIn(play.hears(accepted(1, 4)).said)).toEqual([[2, 2]])
   })
+  test('[K27] what is asked while the storage cannot be read goes behind what was in it all the time', () => {
+    const device = new SimulatedDevice()
+    away(device, 1, 1, 2)
+    device.mode = 'broken'
+    const next = away(device, 2, 3)
+    expect([next.questions, isKept(next)]).toEqual([{ 3: 'kept' }, [false]])
+    device.mode = 'well'
+    next.on(ask(4))
+    expect(kept(device)).toEqual([1, 2, 3, 4])
+    expect(sentIn(connects(next).said)).toEqual([1, 2, 3, 4].map((number) => [number, number]))
+  })
 })

@@ -49,7 +49,8 @@ export function keep(client: ClientLink, ctx: ClientContext): ClientStep {
       const isTried = state.status !== 'keeping' && (state.status !== 'kept' || state.isTried)
       return { messageId, text, inReplyTo, place, page: isTried ? client.page : undefined }
     })
-  return rows.length === 0 ? [client, NONE] : askStore(client, { type: 'keep', rows }, ctx)
+  const isBlind = client.outbox.status !== 'absent' && client.outbox.birth === undefined
+  return rows.length === 0 ? [client, NONE] : askStore(client, { type: 'keep', rows, isBlind }, ctx)
 }
 
 const isOver = ({ status }: OutgoingState): boolean => status === 'refused' || status === 'expired'

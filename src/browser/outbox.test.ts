@@ -22,6 +22,7 @@ const STRANGER = { ...SCOPE, visitor: 'a stranger' }
 const keep = (number: number, page?: string): OutboxChange => ({
   type: 'keep',
   rows: [{ messageId: messageIdOf(number), text: `Question ${number}?`, inReplyTo: undefined, place: number, page }],
+  isBlind: false,
 })
 const take = (page: string, room = 8, ...accepted: readonly number[]): OutboxChange => ({
   type: 'take',
@@ -54,9 +55,27 @@ describe('keeping', () => {
   test('[K12][K25] takes twenty in a session and no more, and of those that come together all or none', () => {
     const full = after(Array.from({ length: UNSETTLED_QUESTIONS_MAX }, (_, index) => keep(index + 1)))
     expect(applyChange(full, keep(99), SCOPE, NOW)).toBe(full)
-    const both: OutboxChange = { type: 'keep', rows: [keep(98), keep(99)].flatMap((one) => (one.type === 'keep' ? one.rows : [])) }
+    const both: OutboxChange = {
+      type: 'keep',
+      isBlind: false,
+      rows: [keep(98), keep(99)].flatMap((one) => (one.type === 'keep' ? one.rows : [])),
+    }
     const almost = full.slice(1)
     expect(applyChange(almost, both, SCOPE, NOW)).toBe(almost)
+  })
+
+  test('[K27] puts what a page asked that has not seen the others behind them, in its order', () => {
+    const blind = (number: number): OutboxChange => {
+      const change = keep(number)
+      return change.type === 'keep' ? { ...change, isBlind: true } : change
+    }
+    expect(after([keep(5), keep(9), blind(1), blind(2), keep(30)]).map((row) => [numberOf(row), row.place])).toEqual([
+      [5, 5],
+      [9, 9],
+      [1, 10],
+      [2, 12],
+      [30, 30],
+    ])
   })
 
   test('[K25] changes nothing that it is not about', () => {

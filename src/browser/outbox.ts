@@ -42,8 +42,8 @@ export type OutboxChange =
    * A page was loaded; what `former`, the page before it in the same tab, was sending is free. `settled`: what its log holds for good.
    */
   | { readonly type: 'arrive'; readonly former: string | undefined; readonly settled: readonly MessageId[] }
-  /** All of them or none: whoever sees one of a page's questions must see those before it. */
-  | { readonly type: 'keep'; readonly rows: readonly NewRow[] }
+  /** All of them or none: whoever sees one of a page's questions must see those before it. `isBlind`: the page has not seen what there is, and goes behind it. */
+  | { readonly type: 'keep'; readonly rows: readonly NewRow[]; readonly isBlind: boolean }
   /**
    * The page is about to send, in order, what it holds and `room` more. It stops at the first row that another page is sending, so
    * nothing overtakes; `accepted` are those that it knows to be in the log.
@@ -104,9 +104,10 @@ const mayWithdraw = (row: OutboxRow, at: number): boolean => row.sender === unde
 function keep(rows: Rows, change: Extract<OutboxChange, { type: 'keep' }>, { visitor, session }: OutboxScope, at: number): Rows {
   const fresh = change.rows.filter((row) => !rows.some(({ messageId }) => messageId === row.messageId))
   if (fresh.length === 0 || rows.length + fresh.length > UNSETTLED_QUESTIONS_MAX) return rows
+  const behind = change.isBlind ? Math.max(0, ...rows.map(({ place }) => place)) : 0
   const added = fresh.map(({ page, ...row }): OutboxRow => {
     const sender = page === undefined ? undefined : { page, until: at }
-    return { form: FORM, visitor, session, ...row, keptAt: at, sender, refused: undefined }
+    return { form: FORM, visitor, session, ...row, place: behind + row.place, keptAt: at, sender, refused: undefined }
   })
   return sorted([...rows, ...added])
 }

@@ -109,7 +109,10 @@ export class RedisServers implements AsyncDisposable {
   /** Sends a command about keys of one partition. @throws LogError */
   send(partition: Partition, args: readonly string[]): Promise<Reply> {
     const server = this.serverOf(partition)
-    if (server === undefined) return Promise.reject(this.#unreached())
+    if (server === undefined) {
+      this.#learnSoon()
+      return Promise.reject(this.#unreached())
+    }
     return server.connection.send(args).catch((error: unknown) => this.#recover({ partition, args, server, tries: 1 }, error))
   }
 
@@ -227,7 +230,8 @@ export class RedisServers implements AsyncDisposable {
       this.#isLearningDue = false
       const error = await this.#learnOnce()
       if (error?.kind === 'fatal') this.#unfitFor(error)
-      const isWhole = error === undefined && this.servers.every(({ connection }) => connection.isReady)
+      // While a replica takes its master's place nobody has the slots.
+      const isWhole = error === undefined && this.#owners.every((server) => server?.connection.isReady === true)
       this.#failures = isWhole ? 0 : this.#failures + 1
       if (!isWhole && (this.#isCluster !== false || error !== undefined)) this.#isLearningDue = true
       const waitMs = backoffMs({ baseMs: REDIS_RECONNECT_BASE_MS, capMs: REDIS_RECONNECT_CAP_MS }, Math.max(1, this.#failures), chance)

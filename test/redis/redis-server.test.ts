@@ -1,11 +1,10 @@
 /** One real Redis server: what is kept there, what it is worth, and what happens when the server is away, slow, empty or not fit. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ConversationLog } from '../../src/conversation-log/conversation-log.ts'
 import { createWorld, answer, readAll, started, type World } from '../../src/conversation-log/world.contract.ts'
 import { createRecordedEvents } from '../../src/testing/recorded-events.ts'
 import { createPartitions, PARTITIONS, visitorKey } from '../../src/conversation-log/redis-partitions.ts'
 import { network, newPrefix, openLog, random } from './open-log.ts'
-import { addressOf, freePort, startRedis, until, type RedisProcess } from './redis-process.ts'
+import { addressOf, freePort, isBack, startRedis, until, type RedisProcess } from './redis-process.ts'
 import { startProxy } from './tcp-proxy.ts'
 
 const unavailable = { name: 'LogError', kind: 'unavailable', isRetryable: true }
@@ -20,16 +19,6 @@ afterAll(() => redis[Symbol.asyncDispose]())
 /** A world on a server, with real time and a prefix that others can open as well. */
 const worldOn = (options: Partial<Parameters<typeof openLog>[0]> = {}): Promise<World> =>
   createWorld(() => openLog({ addresses: [redis.address], ...options }))
-
-/** Resolves when the log answers. */
-const isBack = (log: ConversationLog): Promise<true> =>
-  until(async () => {
-    await log.probe().catch(() => undefined)
-    return log.probe().then(
-      () => true,
-      () => undefined,
-    )
-  })
 
 test('[L51] every key and channel begins with the prefix, and another prefix is another log', async () => {
   const server = await startRedis()

@@ -346,7 +346,7 @@ export class RedisServers implements AsyncDisposable {
     server.facts = facts
   }
 
-  /** A log of a newer release is refused, untouched. */
+  /** A log of a newer release, or of a format that there is no more, is refused, untouched. */
   async #checkFormat(server: RedisServer, send: Send): Promise<void> {
     const { all, formatKey } = this.#options.partitions
     if (all[0] === undefined || this.serverOf(all[0]) !== server) return
@@ -356,6 +356,10 @@ export class RedisServers implements AsyncDisposable {
     const [format, partitions] = String(known).split(' ').map(Number)
     if (Number(format) > REDIS_FORMAT) {
       throw new LogError('fatal', `the log in Redis was written by a newer version (format ${format}, this one knows ${REDIS_FORMAT})`)
+    }
+    if (format !== REDIS_FORMAT || !Number.isSafeInteger(partitions)) {
+      const where = `“${String(known)}” at ${formatKey}; this one knows ${REDIS_FORMAT}`
+      throw new LogError('fatal', `the log in Redis has a format that this version cannot read (${where})`)
     }
     throw new LogError('fatal', `the log in Redis has ${partitions} partitions, and this version works with ${all.length}`)
   }

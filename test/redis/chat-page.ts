@@ -6,8 +6,11 @@ import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers'
 import { canAsk, initialLink, nextDeadline, step } from '../../src/browser/client-link.ts'
 import type { ClientEffect, ClientEvent, ClientLink } from '../../src/browser/client-link-state.ts'
+import { viewOfLink } from '../../src/browser/link-view.ts'
+import { initialView, stepView } from '../../src/browser/view-model.ts'
 import { mintDeviceId, mintMessageId, type MessageId, type SessionId, type TurnId, type VisitorId } from '../../src/conversation/ids.ts'
 import { findQuestion } from '../../src/conversation/conversation.ts'
+import { ENGLISH } from '../../src/gateway/words.ts'
 import type { SocketSession } from '../../src/gateway/socket-session.ts'
 import { formatFrames, parseServerFrames } from '../../src/protocol/parse-frame.ts'
 import { network, random } from './open-log.ts'
@@ -31,9 +34,12 @@ export class ChatPage implements Disposable {
   readonly turns = new Map<MessageId, Set<TurnId>>()
   /** Questions that it forgot, because the log had promised to keep them, with the turn they had then. */
   readonly entrusted = new Map<MessageId, TurnId>()
+  /** What the page said of its connection, each sentence once. */
+  readonly said = new Set<string>()
   readonly #options: ChatPageOptions
   readonly #sockets = new Map<number, SocketSession>()
   #client: ClientLink
+  #shown = initialView(network.clock.monotonic())
   #cancelTick: () => void = () => undefined
   #isGone = false
 
@@ -73,6 +79,14 @@ export class ChatPage implements Disposable {
     this.typed.push(messageId)
     this.#on({ type: 'ask', messageId, text: `question ${this.typed.length}`, inReplyTo: undefined })
     return true
+  }
+
+  /** As when the network goes; the page looks for another process by itself. */
+  loseLink(): void {
+    for (const socket of this.#sockets.keys()) {
+      this.#hangUp(socket, LOST)
+      this.#soon({ type: 'closed', socket, code: LOST })
+    }
   }
 
   [Symbol.dispose](): void {
@@ -138,8 +152,17 @@ export class ChatPage implements Disposable {
     setImmediate(() => this.#on(event))
   }
 
+  #show(): void {
+    const now = network.clock.monotonic()
+    const context = { itemWords: ENGLISH.item, words: ENGLISH.live, now, wallNow: network.clock.now() }
+    this.#shown = stepView(this.#shown, viewOfLink(this.#client), context)
+    const { connection } = this.#shown.view
+    if (connection.kind === 'said') for (const line of connection.lines) this.said.add(line)
+  }
+
   #observe(before: ClientLink): void {
     const { questions, view } = this.#client
+    this.#show()
     if (view.conversation !== before.view.conversation) {
       for (const item of view.conversation.items) {
         if (item.kind === 'question') this.turns.set(item.messageId, (this.turns.get(item.messageId) ?? new Set()).add(item.turnId))

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ConversationLog } from '../../src/conversation-log/conversation-log.ts'
 import { readAll } from '../../src/conversation-log/world.contract.ts'
 import { fold } from '../../src/conversation/conversation.ts'
+import type { RedisAddress } from '../../src/conversation-log/redis-connection.ts'
 import type { Entry } from '../../src/conversation/entry.ts'
 import { isVisitorId, mintSessionId, type SessionId } from '../../src/conversation/ids.ts'
 import { ChatPage } from './chat-page.ts'
@@ -15,6 +16,8 @@ type Options = Parameters<typeof openLog>[0]
 export interface TownOptions extends Options {
   readonly processes: number
   readonly people: number
+  /** Where each process connects, when they do not all connect to the same. */
+  readonly entrances?: readonly RedisAddress[]
 }
 
 /** What became of what was asked. */
@@ -34,6 +37,8 @@ export interface Outcome {
   readonly differing: number
 }
 
+export const NOTHING_WRONG: Omit<Outcome, 'repaired' | 'asked'> = { lost: [], reordered: 0, broken: 0, unanswered: 0, differing: 0 }
+
 const SESSION_MS = 3_600_000
 
 export class ChatTown implements AsyncDisposable {
@@ -46,10 +51,15 @@ export class ChatTown implements AsyncDisposable {
   }
 
   /** Resolves when every page has its link. */
-  static async found({ processes: count, people, ...options }: TownOptions): Promise<ChatTown> {
+  static async found({ processes: count, people, entrances, ...options }: TownOptions): Promise<ChatTown> {
     const keyPrefix = newPrefix()
     const names = Array.from({ length: count }, (_unused, index) => `process-${index}`)
-    const processes = await Promise.all(names.map((name) => startChatProcess({ keyPrefix, ...options }, name)))
+    const processes = await Promise.all(
+      names.map((name, index) => {
+        const entrance = entrances?.[index]
+        return startChatProcess({ keyPrefix, ...options, ...(entrance === undefined ? {} : { addresses: [entrance] }) }, name)
+      }),
+    )
     let links = 0
     const next = (): ChatProcess => {
       links += 1
@@ -77,6 +87,12 @@ export class ChatTown implements AsyncDisposable {
         for (let asked = 0; asked < questions; asked += 1) await until(async () => page.ask() || undefined)
       }),
     )
+  }
+
+  /** Every page loses its link and has the next one to the process after; resolves when all have it. */
+  async everybodyMoves(): Promise<void> {
+    for (const page of this.pages) page.loseLink()
+    await until(async () => this.pages.every(({ isOpen }) => isOpen) || undefined)
   }
 
   /** Resolves when nothing is under way any more: all is settled, answered and shown. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createWorld, type World } from '../../src/conversation-log/world.contract.ts'
 import { createPartitions, type Partition } from '../../src/conversation-log/redis-partitions.ts'
 import type { SessionId } from '../../src/conversation/ids.ts'
-import { ChatTown, type Outcome } from './chat-town.ts'
+import { ChatTown, NOTHING_WRONG, type Outcome } from './chat-town.ts'
 import { openLog } from './open-log.ts'
 import { errorsOf, startCluster, type RedisCluster } from './redis-cluster.ts'
 import { until, type RedisProcess } from './redis-process.ts'
@@ -14,7 +14,6 @@ const LEASE_MS = 60_000
 /** So many that nobody who gave up looking would still be at it. */
 const REFUSALS = 25
 const unavailable = { name: 'LogError', kind: 'unavailable' }
-const NOTHING_WRONG: Omit<Outcome, 'repaired' | 'asked'> = { lost: [], reordered: 0, broken: 0, unanswered: 0, differing: 0 }
 
 let cluster: RedisCluster
 beforeAll(async () => {

@@ -32,7 +32,7 @@ if (!isStore(store)) throw new RangeError(`--store takes one of ${STORES.join(',
 const minutes = number('minutes', values.minutes, 0.1, 24 * 60)
 const seed = Math.floor(number('seed', values.seed, 0, 2 ** 31 - 1))
 const people = Math.floor(number('people', values.people, 1, 20))
-/** Longer than the default lease, so that turns are taken over from servers that wake up later. */
+/** Mostly longer than the lease, so that turns are taken over from servers that wake up later. */
 const schedule = { seed, store, faults: faultsIn(minutes, store), awayMaxMs: 7_000 }
 
 if (values['only-schedule']) {
@@ -40,7 +40,7 @@ if (values['only-schedule']) {
 } else {
   mkdirSync(folder, { recursive: true })
   console.log(`seed ${seed}, ${store}, ${schedule.faults} faults, ${people} people`)
-  const options = { ...schedule, people, folder, thinkMs: 6_000, leaseMs: 5_000, clock: createClock(), say: console.log }
+  const options = { ...schedule, people, folder, thinkMs: 6_000, leaseMs: 2_000, clock: createClock(), say: console.log }
   const { counts, violations, history, cut } = await runChaos(options)
   console.log(`history: ${history}`)
   console.log({ ...counts, cut })

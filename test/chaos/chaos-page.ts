@@ -114,6 +114,11 @@ export class ChaosPage implements Disposable {
     return this.#isGreeted
   }
 
+  /** How many questions it ever sent. */
+  get asked(): number {
+    return this.#asked
+  }
+
   /** Questions that it was not told of that they are in the log. */
   get unacknowledged(): number {
     return this.#outgoing.length

@@ -143,13 +143,14 @@ async function restAndRead({ options, recording }: Run, people: readonly Person[
       })
       const log = (): readonly StoredEntry[] => [first.entry, ...reader.entries]
       const isAtRest = (): boolean =>
-        asker.unacknowledged === 0 && isEnded(log()) && pages.every(({ cursor }) => cursor?.seq === reader.cursor?.seq)
+        asker.unacknowledged === 0 && haveEnded(log(), asker.asked) && pages.every(({ cursor }) => cursor?.seq === reader.cursor?.seq)
       while (!isAtRest() && clock.monotonic() < until) await clock.sleep(LOOK_MS, new AbortController().signal)
       for (const entry of log()) recording.write({ type: 'entry', session: visit.session, entry })
     }),
   )
 }
 
-/** Whether each question has ended. */
-const isEnded = (log: readonly StoredEntry[]): boolean =>
-  log.filter(({ kind }) => kind === 'message').length === log.filter(({ kind }) => kind === 'turn-ended').length
+/** Whether that many questions are there and have ended. One may be acknowledged before anybody has been shown it. */
+const haveEnded = (log: readonly StoredEntry[], questions: number): boolean =>
+  log.filter(({ kind }) => kind === 'message').length >= questions &&
+  log.filter(({ kind }) => kind === 'turn-ended').length >= log.filter(({ kind }) => kind === 'message').length

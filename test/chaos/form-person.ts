@@ -13,6 +13,7 @@ export class FormPerson implements Disposable {
   readonly #clock: Clock
   readonly #gone = new AbortController()
   #csrf = ''
+  #asked = 0
   /** Asked and not acknowledged, oldest first. */
   #waiting: readonly { readonly id: string; readonly text: string }[] = []
 
@@ -23,12 +24,17 @@ export class FormPerson implements Disposable {
     void this.#live()
   }
 
+  get asked(): number {
+    return this.#asked
+  }
+
   get unacknowledged(): number {
     return this.#waiting.length
   }
 
   ask(text: string): void {
     const id = randomUUID()
+    this.#asked += 1
     const { session, name: page } = this.#visit
     this.#waiting = [...this.#waiting, { id, text }]
     this.#recording.write({ type: 'typed', session, page, id, text })

@@ -29,6 +29,9 @@ export interface Verdict {
   readonly violations: readonly Violation[]
 }
 
+/** More of the same says nothing more. */
+const VIOLATIONS_MAX = 20
+
 type OfSession = Exclude<Fact, { type: 'fault' }>
 type Logs = ReadonlyMap<string, readonly StoredEntry[]>
 
@@ -178,7 +181,8 @@ function readWrongly(facts: readonly OfSession[], logs: Logs): readonly Violatio
     if (fact.type !== 'read') continue
     const texts = textsOf(logs.get(fact.session) ?? [])
     const say = (item: ReadItem | undefined, what: string): void => {
-      wrong.push({ invariant: 'read', witness: `${fact.page}: ${item?.kind} ${item?.key} ${what}: "${item?.words.slice(-40)}"` })
+      if (wrong.length < VIOLATIONS_MAX)
+        wrong.push({ invariant: 'read', witness: `${fact.page}: ${item?.kind} ${item?.key} ${what}: "${item?.words.slice(-40)}"` })
     }
     let last = -1
     for (const item of fact.items) {

@@ -11,7 +11,7 @@ import { FormPerson } from './form-person.ts'
 import { judge, type Verdict } from './judge.ts'
 import { createRecording, type Recording } from './recording.ts'
 import { describeFault, drawFaults, type Fault, type ScheduleOptions } from './schedule.ts'
-import { startSpeaker } from './speaker.ts'
+import { startSpeaker, type Speaker } from './speaker.ts'
 
 export interface ChaosOptions extends ScheduleOptions {
   readonly people: number
@@ -28,11 +28,16 @@ export interface ChaosRun extends Verdict {
   readonly history: string
   /** Answers that were cut off because whoever had asked was struck. */
   readonly cut: number
+  /** Faults that came while an answer was under way. A run without any proves nothing. */
+  readonly hits: number
 }
 
 /** After the last fault is undone, for everything to come to rest. */
 const REST_MAX_MS = 60_000
 const LOOK_MS = 250
+/** A fault waits so long for an answer to hit. */
+const LATER_MAX_MS = 1_500
+const SOON_MS = 10
 
 /** Somebody who asks, and the pages that show what came of it. */
 interface Person {
@@ -46,6 +51,7 @@ interface Run {
   readonly recording: Recording
   readonly random: SeededRandom
   readonly deployment: Deployment
+  readonly speaker: Speaker
 }
 
 /** @throws Error when a server cannot be started, which is no verdict */
@@ -58,7 +64,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosRun> {
   await using opened = new AsyncDisposableStack()
   const speaker = opened.use(await startSpeaker({ recording, clock, random: random.stream('speaker') }))
   const deployment = opened.use(await deploy({ store, clock, leaseMs, agentUrl: speaker.url }))
-  const run: Run = { options, recording, random: random.stream('people'), deployment }
+  const run: Run = { options, recording, random: random.stream('people'), deployment, speaker }
   const people = await Promise.all(Array.from({ length: options.people }, (_unused, index) => arrive(run, index)))
   for (const { asker, pages } of people) {
     opened.use(asker)
@@ -66,27 +72,33 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosRun> {
   }
   const over = new AbortController()
   const asking = people.map((person, index) => askOn(run, person, { name: `p${index}`, signal: over.signal }))
-  await strikeAll(run, drawFaults(options))
+  const hits = await strikeAll(run, drawFaults(options))
   over.abort()
   await Promise.all(asking)
   say('healed; waiting for rest')
   await restAndRead(run, people)
-  return { ...judge(recording.facts), history, cut: speaker.cut }
+  return { ...judge(recording.facts), history, cut: speaker.cut, hits }
 }
 
-async function strikeAll({ options, recording, deployment }: Run, faults: readonly Fault[]): Promise<void> {
+/** Strikes at the drawn times, or a little later, when an answer is under way; resolves with how often one was. */
+async function strikeAll({ options, recording, deployment, speaker }: Run, faults: readonly Fault[]): Promise<number> {
   const { clock, say } = options
   const { signal } = new AbortController()
   const began = clock.monotonic()
   const struck: Promise<void>[] = []
+  let hits = 0
   for (const fault of faults) {
     await clock.sleep(Math.max(0, began + fault.atMs - clock.monotonic()), signal)
+    const latest = began + fault.atMs + LATER_MAX_MS
+    while (speaker.speaking === 0 && clock.monotonic() < latest) await clock.sleep(SOON_MS, signal)
+    if (speaker.speaking > 0) hits += 1
     const what = describeFault(fault)
     say(what)
     recording.write({ type: 'fault', what })
     struck.push(deployment.strike(fault))
   }
   await Promise.all(struck)
+  return hits
 }
 
 const KINDS = ['socket', 'events', 'form'] as const

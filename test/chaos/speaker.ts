@@ -27,6 +27,8 @@ const WORD_MS = 20
 
 export interface Speaker extends AsyncDisposable {
   readonly url: string
+  /** How many answers are under way now. */
+  readonly speaking: number
   /** How often an answer was cut off, because who had asked was gone. */
   readonly cut: number
 }
@@ -43,9 +45,11 @@ export async function startSpeaker(world: World): Promise<Speaker> {
   await once(server, 'listening')
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  let [calls, cut] = [0, 0]
+  let [calls, cut, speaking] = [0, 0, 0]
   const count = async (isWhole: Promise<boolean>): Promise<void> => {
+    speaking += 1
     if (!(await isWhole)) cut += 1
+    speaking -= 1
   }
   server.on('connection', (socket) => {
     const gone = new AbortController()
@@ -63,6 +67,9 @@ export async function startSpeaker(world: World): Promise<Speaker> {
   })
   return {
     url: `ws://127.0.0.1:${port}/`,
+    get speaking() {
+      return speaking
+    },
     get cut() {
       return cut
     },

@@ -9,6 +9,7 @@ import { keptSecret, prepareDataFolder } from '../src/app/data-folder.ts'
 import { agentPresence, createAgentBudget, guardAgent } from '../src/app/guarded-agent.ts'
 import { guardStore } from '../src/app/guarded-store.ts'
 import { createPorts } from '../src/app/ports.ts'
+import { createStanding } from '../src/app/service-standing.ts'
 import { createTelemetry } from '../src/app/service-telemetry.ts'
 import { loadAssets } from '../src/gateway/assets.ts'
 import { gateway } from '../src/gateway/gateway.ts'
@@ -26,14 +27,16 @@ const config = readConfig(process.env)
 const ports = createPorts()
 prepareDataFolder(config.dataDir)
 const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
-const { events, traceOf } = createTelemetry(config, ports, { secret, version: 'example' })
+const { events: told, traceOf } = createTelemetry(config, ports, { secret, version: 'example' })
 const guidance = await loadGuidance(config.guidanceDir)
 
 const server = createServer({ host: config.host, port: config.port })
 
 // Breakers and health checks of the chat. The server answers its own failures.
-await server.register({ plugin: resilience, options: { ...ports, events, answersFailureOf: () => false } })
+await server.register({ plugin: resilience, options: { ...ports, events: told, answersFailureOf: () => false } })
 const { health } = server.resilience
+const standing = createStanding(health, ports.clock)
+const events = standing.hearing(told)
 
 // The conversation log, the agent, and the runner that asks it.
 const opened = new AsyncDisposableStack()
@@ -84,8 +87,8 @@ await server.register({
     ...ports,
     log: store.forPeople,
     events,
-    level: () => health.getCurrentLevel(),
-    onLevelChange: (listener) => health.subscribe((event) => void (event.type === 'level' && listener())),
+    standing: standing.standing,
+    onStandingChange: standing.onChange,
     isAgentAway: isAway,
     doAnswersWait: isAway,
     service: () => plainProfile(config.serviceName),

@@ -100,7 +100,7 @@ test('[O36] when the breaker opens, open links, API, probes and log say limited,
   await person.ask(asking, 'How do I keep a copy?')
   await server.line(onBreaker('open'))
   const openedAt = performance.now()
-  expect((await told).value).toMatchObject({ event: 'level', data: '{"level":"limited"}' })
+  expect((await told).value).toMatchObject({ event: 'level', data: '{"level":"limited","away":["agent"]}' })
   expect(performance.now() - openedAt).toBeLessThan(2_000)
   await events.return(undefined)
 

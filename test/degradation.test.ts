@@ -61,6 +61,7 @@ async function told({ service }: World): Promise<object> {
   return { status: Object(await status.json()).level, ready: ready.status, health: health.status, degradation }
 }
 const FULL = { status: 'full', ready: 200, health: 200, degradation: 'full' }
+const AGENT_AWAY = '{"level":"limited","away":["agent"]}'
 const LIMITED = { status: 'limited', ready: 200, health: 503, degradation: 'limited' }
 const OFFLINE = { status: 'offline', ready: 503, health: 503, degradation: 'offline' }
 
@@ -84,9 +85,9 @@ test('[O53] ten flaps a minute change the level twice, and links, API, probes an
     expect(await told(world)).toEqual(LIMITED)
   }
   // A stream ends after 55 seconds, and said one change until then.
-  expect([await nextLevel(stream), await nextLevel(stream), levelsIn(world)]).toEqual(['{"level":"limited"}', undefined, ['limited']])
+  expect([await nextLevel(stream), await nextLevel(stream), levelsIn(world)]).toEqual([AGENT_AWAY, undefined, ['limited']])
   const next = person.events(session)
-  expect(await nextLevel(next)).toBe('{"level":"limited"}')
+  expect(await nextLevel(next)).toBe(AGENT_AWAY)
   await clock.advance(20_000)
   expect([await nextLevel(next), levelsIn(world), await told(world)]).toEqual(['{"level":"full"}', ['limited', 'full'], FULL])
   await next.return(undefined)

@@ -32,6 +32,7 @@ import { keptSecret, prepareDataFolder } from './data-folder.ts'
 import type { LinkPlace } from './link-check.ts'
 import type { Ports } from './ports.ts'
 import { openOperations, toldOf } from './operations.ts'
+import { createStanding, type Standing } from './service-standing.ts'
 import { createTelemetry } from './service-telemetry.ts'
 import { StartError, systemCode } from './start-error.ts'
 import { stopOnce, type Phase } from './stop-service.ts'
@@ -80,7 +81,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const own: { server?: Server | undefined } = {}
   opened.defer(async () => own.server?.stop({ timeout: 0 }))
   const profile = opened.use(await openProfile(config, ports, said))
-  const events = withPokes(said, health)
+  const standing = createStanding(health, clock)
+  const events = withPokes(standing.hearing(said), health)
   const openLogPorts = { clock, random: ports.randomBytes, chance: ports.chance, events }
   const log = opened.use(await ports.openLog(config, openLogPorts, broken.resolve))
   const guards = { ...ports, resilience: server.resilience, events }
@@ -93,8 +95,7 @@ export async function startService(config: Config, ports: Ports, version: string
   const fallback: FallbackText = (question, situation) => fallbackText(guidance.search(question), situation)
   const parts = { log: store.inBackground, agent, events, agentPresence: presence, fallbackText: fallback, traceOf }
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
-  const isAway = (): boolean => awayReason(presence()) !== undefined
-  await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, isAway })
+  await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, standing })
   const operations = await openOperations(server, config, {
     clock,
     events,
@@ -216,12 +217,12 @@ interface GatewayParts {
   readonly secret: string
   readonly pages: PagesOptions
   readonly service: () => ServiceProfile
-  readonly isAway: () => boolean
+  readonly standing: Standing
 }
 
 async function registerGateway(server: Server, config: Config, parts: GatewayParts): Promise<void> {
-  const { ports, log, events, secret, pages, service, isAway } = parts
-  const { health } = server.resilience
+  const { ports, log, events, secret, pages, service, standing } = parts
+  const isAway = (): boolean => awayReason(agentPresence(server.resilience)) !== undefined
   const settings: GatewaySettings = {
     secret,
     publicOrigin: config.publicOrigin,
@@ -236,11 +237,8 @@ async function registerGateway(server: Server, config: Config, parts: GatewayPar
     plugin: gateway,
     options: {
       log,
-      level: () => health.getCurrentLevel(),
-      onLevelChange: (listener) =>
-        health.subscribe((event) => {
-          if (event.type === 'level') listener()
-        }),
+      standing: standing.standing,
+      onStandingChange: standing.onChange,
       isAgentAway: isAway,
       doAnswersWait: () => isAway() || server.resilience.health.getFallbackAction('send-message')?.type === 'queue',
       service,

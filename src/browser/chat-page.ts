@@ -30,8 +30,6 @@ export interface ChatPageOptions {
 
 /** Ten times a second is as often as anyone sees. */
 const RENDER_EVERY_MS = 100
-/** By socket and by events: only where each has failed do questions go by the form. */
-const WAYS_TO_FOLLOW = 2
 
 /** @throws when the page is not the chat page; it stays as the server wrote it then */
 export function enhanceChatPage(options: ChatPageOptions): void {
@@ -105,7 +103,8 @@ function plainly({ link, clock }: ChatPageOptions, composer: Composer, wasLive: 
     isDue = status === 'away' && !wasLive() && waiting.length > 0
     if (!isDue) return
     // A form that is sent without a network leaves the page for the browser's own error.
-    if (!isDeviceOffline && failures >= WAYS_TO_FOLLOW) await composer.sendPlainly(waiting)
+    // A try goes by socket and by events: only where both have failed do questions go by the form.
+    if (!isDeviceOffline && failures > 0) await composer.sendPlainly(waiting)
     lookLater()
   }
   // Never rejects: what could not be sent waits on, and the page says so.

@@ -15,7 +15,7 @@ const components = import('./components.ts')
 let personal: FindPersonal | undefined
 async function fetchPersonal(): Promise<void> {
   try {
-    personal = (await import('../conversation/personal-information.ts')).personalInformationIn
+    personal = (await import('./loaded-later.ts')).personalInformationIn
   } catch (error) {
     // Nobody looks then; a team that blocks such questions refuses them at the server, too.
     personal = () => []

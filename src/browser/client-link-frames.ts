@@ -8,11 +8,11 @@ import type { MessageId } from '../conversation/ids.ts'
 import { LINK_SILENCE_MAX_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 import { mayReconnect } from '../protocol/close-codes.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
-import type { ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
+import type { ServerFrame, ServiceStanding, WelcomeFrame } from '../protocol/protocol.ts'
 import { askStore, look } from './client-link-outbox.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
 import { moveAnew, onAskedToMove } from './client-link-move.ts'
-import { dropMove, fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
+import { dropMove, fail, fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, OpenLink } from './client-link-state.ts'
 import { addBlock, applyToView, cursorOf, viewOfSnapshot } from './log-view.ts'
 import { accept, doubtAfter, lacksNumber, postpone, refuse, type OutgoingState } from './outgoing-questions.ts'
@@ -23,7 +23,7 @@ export function onFrames(client: ClientLink, frames: readonly Parsed<ServerFrame
   const all: ClientEffect[] = []
   for (const parsed of frames) {
     // A server that speaks nonsense is left, and asked again from where the view stands.
-    const [after, effects] = parsed.ok ? onFrame(next, parsed.frame, ctx) : giveUp(next, ctx)
+    const [after, effects] = parsed.ok ? onFrame(next, parsed.frame, ctx) : fail(next, ctx)
     all.push(...effects)
     next = after
     if (after.link.status !== 'open' && after.link.status !== 'greeting') break
@@ -60,7 +60,7 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
     case 'ping':
       return onPing(client, link, frame, ctx)
     case 'level':
-      return [{ ...client, level: frame.level }, NONE]
+      return [{ ...client, standing: standingOf(frame) }, NONE]
     case 'drain':
       return onAskedToMove(client, link, frame, ctx)
   }
@@ -87,17 +87,18 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     // Another log on the same link changes nothing about how much this server can take.
     window: link.status === 'open' ? Math.min(link.window, maxInFlight) : maxInFlight,
   }
-  const { durability, level, reconnect, settled, logId } = frame
+  const { durability, reconnect, settled, logId } = frame
   const welcomed: ClientLink = {
     ...client,
     link: open,
+    home: client.rung,
     isSocketProven: client.isSocketProven || client.rung === 'socket',
     isTrial: false,
     // Until the snapshot has come, the view stands nowhere: a link that ends before it must not resume what is to be replaced.
     view: { ...client.view, logId: isResumed ? logId : undefined },
     isForked: client.isForked || isFork,
     durability,
-    level,
+    standing: standingOf(frame),
     reconnect,
     // Marks never fall within one log; another log begins anew.
     settled: isResumed ? Math.max(client.settled, settled) : settled,
@@ -108,6 +109,8 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
   const [next, effects] = resendAfter(welcomed, isResumed ? vouched : 0, ctx)
   return [next, [...dropped, ...effects]]
 }
+
+const standingOf = ({ level, away, answersTakeMs }: ServiceStanding): ServiceStanding => ({ level, away, answersTakeMs })
 
 /** Sends again what was accepted after `seq`: the log may have lost it. */
 function resendAfter(client: ClientLink, seq: number, ctx: ClientContext): ClientStep {

@@ -8,7 +8,7 @@ describe('coming back', () => {
     play.chance = 0.999_999_9
     const found: number[] = []
     for (let failure = 0; failure < 8; failure += 1) {
-      play.closes()
+      play.fails()
       const { link } = play.client
       if (link.status !== 'waiting') throw new Error(link.status)
       found.push(Math.round(link.retryAt - play.now))
@@ -17,11 +17,11 @@ describe('coming back', () => {
     }
     expect(found).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000])
     play.chance = 0
-    expect(play.closes().client.link).toEqual({ status: 'waiting', failures: 9, retryAt: play.now })
+    expect(play.fails().client.link).toEqual({ status: 'waiting', failures: 9, retryAt: play.now })
   })
   test('[K2] starts over after a link that held for ten seconds, and not before', () => {
     const failuresAfter = (heldMs: number): unknown => {
-      const play = started().closes().comesBack().hears(welcome('snapshot'), snapshotAt(0))
+      const play = started().fails().comesBack().hears(welcome('snapshot'), snapshotAt(0))
       play.pass(heldMs)
       return play.closes().client.link
     }
@@ -52,7 +52,7 @@ describe('coming back', () => {
     expect([play.client.link.status, play.client.mismatches]).toEqual(['closed', 1])
   })
   test('[K15] a page that wakes up connects at once', () => {
-    for (const type of ['woke', 'online'] as const) expect(kindsOf(started().closes().on({ type }).effects)).toEqual(['connect'])
+    for (const type of ['woke', 'online'] as const) expect(kindsOf(started().fails().on({ type }).effects)).toEqual(['connect'])
   })
   test('[K15] and gives a link up that does not answer its probe within three seconds', () => {
     const play = open().on({ type: 'woke' })

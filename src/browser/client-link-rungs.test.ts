@@ -17,39 +17,47 @@ import {
 
 const rungsIn = (effects: readonly ClientEffect[]): readonly string[] =>
   effects.flatMap((effect) => (effect.type === 'connect' ? [effect.rung] : []))
-/** How each of the next tries goes when all of them fail. */
-function triesOf(play: ClientLinkPlay, count: number): readonly string[] {
-  const rungs: string[] = []
-  for (let index = 0; index < count; index += 1) {
-    const { link } = play.closes().client
-    if (link.status !== 'waiting') throw new Error(link.status)
-    play.now = Math.max(play.now, link.retryAt)
-    rungs.push(...rungsIn(play.on({ type: 'tick' }).effects))
-  }
-  return rungs
+/** Which ways each of the next tries goes when all of them fail: at once one after the other, as far as it goes both. */
+function triesOf(play: ClientLinkPlay, count: number): readonly (readonly string[])[] {
+  return Array.from({ length: count }, () => {
+    const ways: string[] = []
+    for (play.comesBackDialling(); play.client.link.status === 'connecting'; play.closes()) ways.push(play.client.rung)
+    return ways
+  })
 }
+const both = ['socket', 'events']
 const welcomed = (play: ClientLinkPlay): ClientLinkPlay => play.opens().hears(welcome('snapshot', { head: headAt(5) }), snapshotAt(5))
 /** A page that follows by events because its first try by socket failed. */
-const byEvents = (): ClientLinkPlay => welcomed(started().closes().comesBackDialling())
+const byEvents = (): ClientLinkPlay => welcomed(started().closes())
 const MOVE = { type: 'drain', afterMs: 0, windowMs: 0, deadlineMs: 0 } as const
 
 describe('going down', () => {
-  test('[K45] a try that fails is followed by one the other way', () => {
-    expect(triesOf(started(), 4)).toEqual(['events', 'socket', 'events', 'socket'])
-    const mute = started().opens()
-    mute.pass(5_000)
-    expect(mute.client.rung).toBe('events')
+  test('[K45] a try by socket that fails goes on by events at once, and a try by events by socket', () => {
+    const refused = started().closes()
+    expect([refused.effects, refused.client.link]).toMatchObject([[{ type: 'connect', rung: 'events' }], { failures: 0 }])
+    expect(refused.closes().client.link).toMatchObject({ status: 'waiting', failures: 1 })
+    for (const mute of [started(), started().opens()]) expect(rungsIn(mute.pass(5_000))).toEqual(['events'])
+    expect(triesOf(started().fails(), 3)).toEqual([both, both, both])
+    expect(triesOf(byEvents().closes(), 2)).toEqual([both.toReversed(), both.toReversed()])
   })
 
-  test('[K45] where sockets have worked, one in three goes by events', () => {
+  test('[K45] not when the server asks to wait', () => {
+    const told = started().opens().hears({ type: 'bye', code: 1013, retry: 'resume', afterMs: 3_000 })
+    expect([told.client.link.status, rungsIn(told.pass(2_999)), rungsIn(told.pass(1_001))]).toEqual(['waiting', [], ['socket']])
+  })
+
+  test('[K45] where sockets have worked, the first try goes by both and then one in three', () => {
     const play = open()
     play.pass(10_000)
-    expect(triesOf(play, 7)).toEqual(['socket', 'socket', 'events', 'socket', 'socket', 'events', 'socket'])
+    expect(triesOf(play.closes(), 7)).toEqual([both, ['socket'], ['socket'], both, ['socket'], ['socket'], both])
   })
 
   test('[K46] a link that was open is come back to the same way', () => {
     const play = byEvents().closes()
     expect([play.client.rung, open().closes().client.rung]).toEqual(['events', 'socket'])
+    // … also when the other way did not work meanwhile.
+    expect(rungsIn(byEvents().closes().comesBackDialling().closes().closes().comesBackDialling().effects)).toEqual(['events'])
+    expect(rungsIn(started().closes().on({ type: 'left' }, { type: 'woke' }).effects)).toEqual(['socket'])
   })
 
   test('[K46] a page that is loaded again begins with what worked in its tab', () => {
@@ -60,7 +68,7 @@ describe('going down', () => {
     const play = byEvents().closes().on({ type: 'offline' })
     expect(rungsIn(play.on({ type: 'online' }).effects)).toEqual(['socket'])
     const proven = open().on({ type: 'offline' }).on({ type: 'online' }).closes()
-    expect(triesOf(proven.comesBackDialling(), 1)).toEqual(['events'])
+    expect(triesOf(proven, 2)).toEqual([both, both])
   })
 })
 
@@ -80,6 +88,16 @@ describe('going up again', () => {
     idle.hears(MOVE)
     expect(rungsIn(idle.pass(0))).toEqual(['socket'])
     expect(welcomed(idle).client).toMatchObject({ rung: 'socket', isSocketProven: true, isTrial: false })
+  })
+
+  test('[K47] is tried after a minute where sockets have worked', () => {
+    const play = welcomed(open().closes().comesBackDialling().closes())
+    play.now += 59_999
+    play.hears(MOVE)
+    expect(rungsIn(play.pass(0))).toEqual(['events'])
+    welcomed(play).now += 1
+    play.hears(MOVE)
+    expect(rungsIn(play.pass(0))).toEqual(['socket'])
   })
 
   test('[K47] is not tried while an answer is being written', () => {

@@ -12,10 +12,10 @@ export const NONE: readonly ClientEffect[] = []
 
 /** A trial that takes longer is given up: a page shows nothing of an absence of two seconds. */
 const TRIAL_MS = 750
-/** A socket that did not work is tried again after so long. */
-const TRIAL_AGAIN_MS = 10 * 60_000
-/** Where sockets have worked, one try in so many goes by events. */
-const SOCKET_TRIES = 3
+/** A socket that did not work is tried again after so long, where one has worked before and where none has. */
+const TRIAL_AGAIN_MS = { proven: 60_000, unproven: 10 * 60_000 }
+/** Where sockets have worked it is rather the server that is away: one try in so many, the first among them, goes on by events. */
+const PROVEN_TRIES = 3
 
 /** Says something over this very socket. */
 export const sendOn = (
@@ -46,18 +46,17 @@ export const patience = ({ isTrial }: ClientLink): number => (isTrial ? TRIAL_MS
 export function leaveNow(client: ClientLink, ctx: ClientContext): ClientStep {
   // On the way up only while nobody waits for anything.
   const isIdle = client.questions.length === 0 && !client.view.conversation.items.some((item) => item.kind === 'question' && isOpen(item))
-  const isTrial = client.rung === 'events' && ctx.now >= client.trialAt && isIdle
-  const moving: ClientLink = { ...client, questions: unsend(client.questions), isTrial, rung: isTrial ? 'socket' : client.rung }
+  const isTrial = client.home === 'events' && ctx.now >= client.trialAt && isIdle
+  const moving: ClientLink = { ...client, questions: unsend(client.questions), isTrial, rung: isTrial ? 'socket' : client.home }
   const [connecting, effects] = connect(moving, 0, ctx)
   return [connecting, [...hangUp(client), ...effects]]
 }
 
-/** What to try after a link that could not be opened, or was lost. */
-function nextRung({ link, rung, isSocketProven }: ClientLink): Rung {
-  if (link.status !== 'connecting' && link.status !== 'greeting') return rung
-  // Where sockets are known to work it is rather the server that is away.
-  const isPatient = isSocketProven && link.failures % SOCKET_TRIES !== SOCKET_TRIES - 1
-  return rung === 'socket' && !isPatient ? 'events' : 'socket'
+/** Whether a link that was never open is followed by one the other way, as part of the same try. */
+function hasOtherWay({ link, rung, home, isTrial, isSocketProven }: ClientLink): boolean {
+  if (link.status !== 'connecting' && link.status !== 'greeting') return false
+  if (isTrial) return true
+  return rung === home && (home === 'events' || !isSocketProven || link.failures % PROVEN_TRIES === 1)
 }
 
 type MoveUnderWay = Exclude<Move, { status: 'due' }>
@@ -78,19 +77,31 @@ export function dropMove({ link }: ClientLink): readonly ClientEffect[] {
   return move === undefined ? NONE : [{ type: 'close', socket: move.socket, code: CLOSE_CODES.normal }]
 }
 
-/** The link is gone: come back after a while, unless `code` says never. What was on its way is unknown. */
+const otherWay: Readonly<Record<Rung, Rung>> = { socket: 'events', events: 'socket' }
+
+/** A try by socket that failed is not repeated only to see whether it works by now. */
+function trialAfter({ link, rung, isSocketProven, trialAt }: ClientLink, now: number): number {
+  if (rung === 'events' || link.status === 'open') return trialAt
+  return now + (isSocketProven ? TRIAL_AGAIN_MS.proven : TRIAL_AGAIN_MS.unproven)
+}
+
+/** The link is gone: go on with the one that it moves to, or the other way, or come back after a while, unless `code` says never. */
 export function lose(client: ClientLink, code: number, ctx: ClientContext, afterMs = 0): ClientStep {
   const questions = unsend(client.questions)
   if (!mayReconnect(code)) return [{ ...client, questions, link: { status: 'closed', code } }, dropMove(client)]
   const moved = promoted(client, client.link)
   if (moved !== undefined) return [moved, NONE]
-  const rung = client.isTrial ? 'events' : nextRung(client)
-  const trialAt = client.rung === 'socket' && rung === 'events' ? ctx.now + TRIAL_AGAIN_MS : client.trialAt
-  const falling: ClientLink = { ...client, questions, rung, trialAt, isTrial: false }
-  if (client.isTrial) return connect(falling, 0, ctx)
+  const lost: ClientLink = { ...client, trialAt: trialAfter(client, ctx.now) }
+  if (afterMs > 0 || !hasOtherWay(client)) return comeBack(lost, ctx, afterMs)
+  return connect({ ...lost, questions, isTrial: false, rung: otherWay[client.rung] }, failuresOf(client.link, ctx.now), ctx)
+}
+
+/** Tries again after a while. What was on its way is unknown. */
+function comeBack(client: ClientLink, ctx: ClientContext, afterMs: number): ClientStep {
   const failures = failuresOf(client.link, ctx.now) + 1
   const retryAt = ctx.now + afterMs + backoffMs(client.reconnect, failures, ctx.chance)
-  return [{ ...falling, link: { status: 'waiting', failures, retryAt } }, NONE]
+  const link: LinkStatus = { status: 'waiting', failures, retryAt }
+  return [{ ...client, questions: unsend(client.questions), isTrial: false, rung: client.home, link }, NONE]
 }
 
 /** A link that held for a while starts the backoff over. */
@@ -99,11 +110,16 @@ const failuresOf = (link: LinkStatus, now: number): number => {
   return link.status === 'open' && now - link.since >= LINK_STABLE_MS ? 0 : link.failures
 }
 
-/** Gives the link up, and a move with it, and comes back after a while. */
+/** Gives the link up, whatever it is worth, and a move with it, and comes back after a while. */
 export function giveUp(client: ClientLink, ctx: ClientContext, afterMs = 0): ClientStep {
-  const staying = client.link.status === 'open' ? { ...client, link: { ...client.link, move: undefined } } : client
-  const [lost, effects] = lose(staying, CLOSE_CODES.silent, ctx, afterMs)
-  return [lost, [...hangUp(client), ...dropMove(client), ...effects]]
+  const [waiting, effects] = comeBack(client, ctx, afterMs)
+  return [waiting, [...hangUp(client), ...dropMove(client), ...effects]]
+}
+
+/** Gives up a socket that does not work. */
+export function fail(client: ClientLink, ctx: ClientContext): ClientStep {
+  const [lost, effects] = lose(client, CLOSE_CODES.silent, ctx)
+  return [lost, [...hangUp(client), ...effects]]
 }
 
 /** Whether the server said that the conversation is no more. */

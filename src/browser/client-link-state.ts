@@ -4,7 +4,7 @@
 import type { DeviceId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import type { Durability } from '../conversation/durability.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
-import type { ClientFrame, LEVELS, ServerFrame } from '../protocol/protocol.ts'
+import type { ClientFrame, ServerFrame, ServiceStanding } from '../protocol/protocol.ts'
 import type { Chance } from '../resilience/clock.ts'
 import type { LogView } from './log-view.ts'
 import type { OutboxChange, OutboxRow } from './outbox.ts'
@@ -97,8 +97,10 @@ export interface ClientLink {
   readonly page: string
   readonly outbox: DeviceOutbox
   readonly link: LinkStatus
-  /** How it is followed, or will be tried next. */
+  /** How it is followed or tried. */
   readonly rung: Rung
+  /** How it was followed last, and so how each try to come back begins. */
+  readonly home: Rung
   /** A socket has worked on this page, on this network. */
   readonly isSocketProven: boolean
   /** A socket is tried although the events work: only as long as nobody notices. */
@@ -122,7 +124,7 @@ export interface ClientLink {
   readonly durability: Durability | undefined
   /** Entries up to here survive without the device. */
   readonly settled: number
-  readonly level: (typeof LEVELS)[number]
+  readonly standing: ServiceStanding
   /** How often another log took the place of the one that was shown. */
   readonly forks: number
   /** The log is another one than the view is of; its snapshot, whichever link brings it, takes the view's place. */

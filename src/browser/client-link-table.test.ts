@@ -23,7 +23,7 @@ import type { ServerFrame } from '../protocol/protocol.ts'
 import { moveUnderWay } from './client-link-socket.ts'
 import type { ClientEvent, ClientLink } from './client-link-state.ts'
 
-/** The socket of the link in every situation but the first, … */
+/** The socket of the link in every situation that has one, … */
 const SOCKET = 1
 /** … and of the one that a page is moving to. */
 const NEXT = 2
@@ -38,7 +38,7 @@ function moving(): ClientLinkPlay {
 
 const SITUATIONS = {
   fresh: () => new ClientLinkPlay(),
-  waiting: () => started().closes(),
+  waiting: () => started().fails(),
   connecting: started,
   greeting,
   'awaiting-snapshot': awaitingSnapshot,
@@ -124,7 +124,6 @@ const MOVE_ENDINGS = {
   'socket-refused': 'closed: close',
   left: 'waiting: close close',
   differs: 'waiting: close close',
-  nonsense: 'waiting: close close',
   hole: 'waiting: close close',
   'bye-never': 'closed: close close',
 } as const
@@ -141,9 +140,20 @@ const TABLE: Readonly<Record<Situation, Row>> = {
   connecting: row('-', {
     ...ALWAYS,
     ...ENDINGS,
+    'socket-closed': '=: connect',
+    nonsense: '=: close connect',
+    bye: '=: close connect',
     opened: 'greeting: hello',
   }),
-  greeting: row('-', { ...ALWAYS, ...ENDINGS, resumed: 'open:', fork: 'awaiting-snapshot:' }),
+  greeting: row('-', {
+    ...ALWAYS,
+    ...ENDINGS,
+    'socket-closed': 'connecting: connect',
+    nonsense: 'connecting: close connect',
+    bye: 'connecting: close connect',
+    resumed: 'open:',
+    fork: 'awaiting-snapshot:',
+  }),
   'awaiting-snapshot': row('=:', {
     ...ALWAYS,
     ...ENDINGS,
@@ -171,6 +181,7 @@ const TABLE: Readonly<Record<Situation, Row>> = {
     // Its hello has not been said yet, and will say how the page stands then.
     fork: 'awaiting-snapshot:',
     'socket-closed': 'connecting:',
+    nonsense: 'connecting: close',
     bye: 'connecting: close',
     'drain-now': 'connecting: close',
     'next-opened': 'moving-greeting: hello',
@@ -184,6 +195,7 @@ const TABLE: Readonly<Record<Situation, Row>> = {
     fork: 'awaiting-snapshot: close',
     resumed: 'open: close',
     'socket-closed': 'greeting:',
+    nonsense: 'greeting: close',
     bye: 'greeting: close',
     'drain-now': 'greeting: close',
     'next-welcome': 'open: close',

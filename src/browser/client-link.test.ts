@@ -39,10 +39,13 @@ describe('opening', () => {
   test('[K1] that takes longer than five seconds is given up, and so is a greeting', () => {
     for (const begin of [started, greeting]) {
       const play = begin()
-      expect(kindsOf(play.pass(4_999))).toEqual([])
       play.chance = 0.5
-      expect(play.pass(1)).toEqual([{ type: 'close', socket: 1, code: 1000 }])
-      expect(play.client.link).toMatchObject({ status: 'waiting', failures: 1, retryAt: 5_500 })
+      expect(kindsOf(play.pass(4_999))).toEqual([])
+      expect(play.pass(1)).toMatchObject([{ type: 'close', socket: 1, code: 1000 }, { type: 'connect' }])
+      if (begin === greeting) play.opens()
+      expect(kindsOf(play.pass(4_999))).toEqual([])
+      expect(play.pass(1)).toEqual([{ type: 'close', socket: 2, code: 1000 }])
+      expect(play.client.link).toMatchObject({ status: 'waiting', failures: 1, retryAt: 10_500 })
     }
   })
 })

@@ -20,7 +20,7 @@ import {
   UNSETTLED_QUESTIONS_MAX,
   OPEN_TURNS_MAX,
 } from '../conversation/limits.ts'
-import { PROTOCOL_VERSION, type ClientFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, PROTOCOL_VERSION, type ClientFrame } from '../protocol/protocol.ts'
 import { onFrames } from './client-link-frames.ts'
 import {
   askStore,
@@ -39,7 +39,20 @@ import {
   take,
 } from './client-link-outbox.ts'
 import { moveDeadline, onMoveDue, onMoveFailed, onMoveFrames, onMoveOpened } from './client-link-move.ts'
-import { connect, dropMove, fetchAnew, giveUp, hangUp, isGone, lose, moveUnderWay, NONE, patience, sendOn } from './client-link-socket.ts'
+import {
+  connect,
+  dropMove,
+  fail,
+  fetchAnew,
+  giveUp,
+  hangUp,
+  isGone,
+  lose,
+  moveUnderWay,
+  NONE,
+  patience,
+  sendOn,
+} from './client-link-socket.ts'
 import type { ClientContext, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink, Rendered } from './client-link-state.ts'
 import { cursorOf, EMPTY_VIEW } from './log-view.ts'
 import { due, KEPT, overdue, unsend, type OutgoingQuestion } from './outgoing-questions.ts'
@@ -61,6 +74,7 @@ export const initialLink = (session: SessionId, device: DeviceId, keeps = false)
   outbox: keeps ? OPENING : { status: 'absent' },
   link: { status: 'waiting', failures: 0, retryAt: 0 },
   rung: 'socket',
+  home: 'socket',
   isSocketProven: false,
   isTrial: false,
   trialAt: 0,
@@ -74,7 +88,7 @@ export const initialLink = (session: SessionId, device: DeviceId, keeps = false)
   lastNumber: 0,
   durability: undefined,
   settled: 0,
-  level: 'full',
+  standing: ALL_WORKS,
   forks: 0,
   isForked: false,
   mismatches: 0,
@@ -190,7 +204,7 @@ function onClosed(client: ClientLink, { socket, code }: Extract<ClientEvent, { t
 function onStart(client: ClientLink, event: Extract<ClientEvent, { type: 'start' }>, ctx: ClientContext): ClientStep {
   if (client.sockets > 0) return [client, NONE]
   const { former, rendered = NOTHING_RENDERED, rung = 'socket' } = event
-  const loaded = { ...client, rung, rendered, settled: rendered.settled }
+  const loaded = { ...client, rung, home: rung, rendered, settled: rendered.settled }
   return chain(askStore(loaded, { type: 'arrive', former }, ctx), (arriving) => connect(arriving, 0, ctx))
 }
 
@@ -199,7 +213,8 @@ function onLeft(client: ClientLink, ctx: ClientContext): ClientStep {
   if (client.link.status === 'waiting' || client.link.status === 'closed') return [client, NONE]
   // Should it live on all the same, it comes back.
   const link: LinkStatus = { status: 'waiting', failures: 0, retryAt: ctx.now + RECONNECT_CAP_MS }
-  return [{ ...client, link, questions: unsend(client.questions) }, [...hangUp(client), ...dropMove(client)]]
+  const waiting: ClientLink = { ...client, link, rung: client.home, isTrial: false, questions: unsend(client.questions) }
+  return [waiting, [...hangUp(client), ...dropMove(client)]]
 }
 
 function onOpened(client: ClientLink, socket: number, ctx: ClientContext): ClientStep {
@@ -215,8 +230,8 @@ function onOpened(client: ClientLink, socket: number, ctx: ClientContext): Clien
 /** It may be another network, where sockets pass or do not. */
 function onOnline(client: ClientLink): ClientLink {
   if (client.isDeviceOnline) return client
-  const rung = client.link.status === 'waiting' ? 'socket' : client.rung
-  return { ...client, isDeviceOnline: true, rung, isSocketProven: false }
+  const begin: Partial<ClientLink> = client.link.status === 'waiting' ? { rung: 'socket', home: 'socket' } : {}
+  return { ...client, isDeviceOnline: true, ...begin, isSocketProven: false, trialAt: 0 }
 }
 
 const wake = (client: ClientLink, ctx: ClientContext): ClientStep =>
@@ -237,7 +252,7 @@ function onTick(client: ClientLink, ctx: ClientContext): ClientStep {
       return link.retryAt <= ctx.now ? connect(client, link.failures, ctx) : [client, NONE]
     case 'connecting':
     case 'greeting':
-      return link.by <= ctx.now ? giveUp(client, ctx) : [client, NONE]
+      return link.by <= ctx.now ? fail(client, ctx) : [client, NONE]
     case 'open':
       return onOpenTick(client, link, ctx)
     case 'closed':

@@ -3,7 +3,7 @@
  * pages without a conversation; the chat page fetches it once it has come alive.
  */
 import { Button, CharacterCount, ErrorSummary, SkipLink } from 'govuk-frontend'
-import { forgetOnSubmit } from './forget-conversation.ts'
+import { forgetOnSubmit, offerKept } from './kept-elsewhere.ts'
 
 /** One part that cannot be enhanced must not keep the others from it; the page works without any of them. */
 export function enhance(root: ParentNode): void {
@@ -21,3 +21,4 @@ export function enhance(root: ParentNode): void {
 
 enhance(document)
 for (const form of document.querySelectorAll<HTMLFormElement>('form[data-session]')) forgetOnSubmit(form)
+for (const place of document.querySelectorAll<HTMLElement>('div[data-session]')) offerKept(place)

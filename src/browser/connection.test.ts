@@ -12,7 +12,7 @@ import {
 } from '../conversation/limits.ts'
 import { utf8Bytes } from '../conversation/question-text.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
-import type { ServerFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ServerFrame } from '../protocol/protocol.ts'
 import { createFakeBrowserEnv, type FakeBrowserEnv, type FakeBrowserSocket } from '../testing/fake-browser-env.ts'
 import { SimulatedDevice } from '../testing/simulated-device.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
@@ -42,7 +42,7 @@ const WELCOME: ServerFrame = {
   pingMs: 15_000,
   maxInFlight: SENDS_IN_FLIGHT_MAX,
   reconnect: { baseMs: 1_000, capMs: 30_000 },
-  level: 'full',
+  ...ALL_WORKS,
 }
 const NOTHING_YET: ServerFrame = { type: 'snapshot', head: undefined, items: [], earlier: 0 }
 
@@ -162,7 +162,7 @@ test('[K18][K21] an older socket is neither heard nor spoken to', () => {
   newest().say({ ...WELCOME, level: 'limited' }, NOTHING_YET)
   const { state } = connection
   first.open()
-  first.say({ type: 'level', level: 'offline', retryAfterMs: undefined })
+  first.say({ type: 'level', ...ALL_WORKS, level: 'offline' })
   first.babble('nonsense')
   first.end(4404)
   expect(connection.state).toBe(state)
@@ -212,8 +212,8 @@ test('[P4][K7] questions that waited go out in order, each in a message that a s
 test('[K21] whoever listens is told once of each change, and of nothing else', () => {
   const { newest, connection, changes, env } = openPage()
   const before = changes()
-  newest().say({ type: 'level', level: 'limited', retryAfterMs: undefined })
-  expect([changes() - before, connection.state.level]).toEqual([1, 'limited'])
+  newest().say({ type: 'level', ...ALL_WORKS, level: 'limited' })
+  expect([changes() - before, connection.state.standing.level]).toEqual([1, 'limited'])
   connection.stop(TURN)
   connection.stop(TURN)
   connection.withdraw(mintMessageId(0, bytes))

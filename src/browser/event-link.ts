@@ -1,7 +1,7 @@
 /**
  * The live link without a socket, for networks that let none through: the server's frames as an event stream, ours as requests.
  *
- * It looks like a socket to whoever uses it, so there is one client link and not two. Loaded when it is needed first, and makes no
+ * It looks like a socket to whoever uses it, so there is one client link and not two. Loaded after the page has come alive, and makes no
  * decisions: what came of a request that got no answer is unknown, as on a socket that was cut.
  */
 import type { MessageId, TurnId } from '../conversation/ids.ts'

@@ -16,7 +16,7 @@ export function viewOfLink(link: ClientLink): LinkView {
   return {
     status: statusOf(link.link),
     isDeviceOffline: !link.isDeviceOnline,
-    level: link.level,
+    standing: link.standing,
     items,
     blocksOf: (answer) => blocksOf(link.view, answer),
     pending: link.questions.filter((question) => !isShown(question)).map(pendingOf),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { mintMessageId } from '../conversation/ids.ts'
 import { ENGLISH } from '../gateway/words.ts'
+import { ALL_WORKS } from '../protocol/protocol.ts'
 import { pendingItems } from './pending-view.ts'
 import type { LinkView, PendingQuestion } from './view-model.ts'
 
@@ -26,7 +27,7 @@ function shown(question: Partial<PendingQuestion>, status: LinkView['status'] = 
   const link: LinkView = {
     status,
     isDeviceOffline: false,
-    level: 'full',
+    standing: ALL_WORKS,
     items: [],
     blocksOf: () => ({ html: [], upTo: 0 }),
     pending: [pending(question)],

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { AnswerItem, AnswerStatus, Item, QuestionItem } from '../conversation/conversation.ts'
 import { mintMessageId, mintTurnId } from '../conversation/ids.ts'
 import { ENGLISH } from '../gateway/words.ts'
+import { ALL_WORKS } from '../protocol/protocol.ts'
 import { initialView, nextDeadline, stepView, type PageView, type LinkView, type PendingQuestion, type ViewState } from './view-model.ts'
 
 const words = ENGLISH.live
@@ -53,7 +54,7 @@ const pending = (byte: number, change: Partial<PendingQuestion> = {}): PendingQu
 const LINK: LinkView = {
   status: 'connected',
   isDeviceOffline: false,
-  level: 'full',
+  standing: ALL_WORKS,
   items: [],
   blocksOf: () => ({ html: [], upTo: 0 }),
   pending: [],
@@ -163,9 +164,35 @@ describe('the connection', () => {
   ] as const)('[W20] the level %s is said when it lasts and goes at once', (level, said) => {
     const page = createPage()
     page.at(0)
-    expect(page.says(5_000, { level })).toEqual([])
+    expect(page.says(5_000, { standing: { ...ALL_WORKS, level } })).toEqual([])
     expect(page.says(7_000)).toEqual([said])
-    expect(page.says(7_100, { level: 'full' })).toEqual([])
+    expect(page.says(7_100, { standing: ALL_WORKS })).toEqual([])
+  })
+
+  test('[W110] of parts that are away a page that is connected names the assistant and the store, never the live link', () => {
+    const page = createPage()
+    page.at(0)
+    expect(page.says(3_000, { standing: { ...ALL_WORKS, level: 'limited', away: ['link'] } })).toEqual([])
+    expect(page.says(9_000)).toEqual([])
+    page.at(10_000, { standing: { ...ALL_WORKS, level: 'limited', away: ['agent', 'link'] } })
+    expect(page.says(12_000)).toEqual([words.limited])
+    page.at(13_000, { standing: { ...ALL_WORKS, level: 'offline', away: ['store', 'link'] } })
+    expect(page.says(15_000)).toEqual([words.offline])
+    page.at(16_000, { standing: { ...ALL_WORKS, level: 'limited', away: ['link'] }, status: 'away' })
+    expect(page.says(18_000)).toEqual([words.reconnecting])
+  })
+
+  test('[W111] that answers take long is said with how long they took lately, and only when nothing worse is to be said', () => {
+    const page = createPage()
+    page.at(0)
+    page.at(1_000, { standing: { ...ALL_WORKS, answersTakeMs: 60_000 } })
+    expect(page.says(3_000)).toEqual(['Answers are taking longer than usual. Yours may take about 1 minute.'])
+    expect(page.says(3_100, { standing: { ...ALL_WORKS, answersTakeMs: 180_000 } })).toEqual([
+      'Answers are taking longer than usual. Yours may take about 3 minutes.',
+    ])
+    page.at(3_200, { standing: { level: 'limited', away: ['agent'], answersTakeMs: 180_000 } })
+    expect(page.says(5_200)).toEqual([words.limited])
+    expect(page.says(5_300, { standing: ALL_WORKS })).toEqual([])
   })
 
   test('[W20] a conversation that is no more is said at once, with the way to a new one', () => {

@@ -8,8 +8,8 @@
 import { isOpen, type AnswerItem, type Item, type QuestionItem } from '../conversation/conversation.ts'
 import type { MessageId, TurnId } from '../conversation/ids.ts'
 import { viewItems, type ItemView } from '../page/item-view.ts'
-import { fill, type ItemWords, type LiveWords } from '../page/page-data.ts'
-import { NOTICE_ATTEMPT, type LEVELS, type RejectCode } from '../protocol/protocol.ts'
+import { fill, saySlow, type ItemWords, type LiveWords } from '../page/page-data.ts'
+import { NOTICE_ATTEMPT, type RejectCode, type ServiceStanding } from '../protocol/protocol.ts'
 import { announce, SPEAK_EVERY_MS, TAKING_LONG_AFTER_MS, type ReadyAnswer } from './announcements.ts'
 import { isOnItsWay, pendingItems, sayRefused, SENDING_AFTER_MS } from './pending-view.ts'
 
@@ -48,7 +48,7 @@ export interface LinkView {
   readonly status: 'connected' | 'away' | 'closed' | 'gone'
   /** The device says it has no network. */
   readonly isDeviceOffline: boolean
-  readonly level: (typeof LEVELS)[number]
+  readonly standing: ServiceStanding
   readonly items: readonly Item[]
   /** Of an answer, or of a notice by `NOTICE_ATTEMPT` of its turn. */
   readonly blocksOf: (answer: Pick<AnswerItem, 'turnId' | 'attempt'>) => ShownBlocks
@@ -136,6 +136,7 @@ type ConnectionKind =
   | 'again'
   | 'device-offline'
   | 'limited'
+  | 'slow'
   | 'offline'
   | 'restored'
   | 'closed'
@@ -269,11 +270,15 @@ function connectionKind(memory: Memory, link: LinkView, now: number, acted: bool
     const isLong = baseKind(memory.candidate.kind) === 'lost' && now - memory.candidate.since >= OFFER_RETRY_AFTER_MS
     return isLong ? 'trying-long' : 'lost'
   }
-  if (link.level !== 'full') return link.level
+  const { level, away, answersTakeMs } = link.standing
+  if (level === 'offline') return level
+  // A page that is connected has no need of what else may be away: it is answered as usual.
+  if (level === 'limited' && away?.includes('agent') !== false) return level
   if (link.forks > memory.forks || (memory.shown === 'restored' && !acted)) return 'restored'
   const wasOutage = baseKind(memory.shown) === 'lost' || memory.shown === 'device-offline'
   if (wasOutage) return 'again'
-  return memory.shown === 'again' && !acted ? 'again' : 'none'
+  if (memory.shown === 'again' && !acted) return 'again'
+  return answersTakeMs === undefined ? 'none' : 'slow'
 }
 
 function sayConnection({ shown }: ConnectionMemory, link: LinkView, { words }: ViewContext): Connection {
@@ -300,6 +305,8 @@ function sayConnection({ shown }: ConnectionMemory, link: LinkView, { words }: V
       return said(link.keeps ? words.browserOffline : words.browserOfflineUnkept)
     case 'limited':
       return said(words.limited)
+    case 'slow':
+      return said(saySlow(link.standing.answersTakeMs, words) ?? '')
     case 'offline':
       return said(words.offline)
     case 'restored':

@@ -95,7 +95,7 @@ function formerRung(): Rung | undefined {
   }
 }
 
-const loadEventLink = () => import('./event-link.ts')
+const loadEventLink = () => import('./loaded-later.ts')
 
 function openEvents(options: EventLinkOptions): BrowserSocket {
   let link: BrowserSocket | undefined

@@ -270,7 +270,17 @@ describe('the service', () => {
   test.each(['full', 'limited', 'offline'] as const)('[H19] says its level: %s', async (level) => {
     await using gateway = await createTestGateway()
     gateway.level = level
-    expect(await gateway.visitor().json('GET', '/api/v1/status')).toMatchObject({ status: 200, body: { level, timestamp: NOW } })
+    expect(await gateway.visitor().json('GET', '/api/v1/status')).toMatchObject({ status: 200, body: { level, away: [], timestamp: NOW } })
+  })
+  test('[H85][H86] says which parts are away, and how long answers take while that is long', async () => {
+    await using gateway = await createTestGateway()
+    Object.assign(gateway, { level: 'limited', away: ['agent', 'link'], answersTakeMs: 120_000 })
+    expect((await gateway.visitor().json('GET', '/api/v1/status')).body).toEqual({
+      level: 'limited',
+      away: ['agent', 'link'],
+      answersTakeMs: 120_000,
+      timestamp: NOW,
+    })
   })
   test('[H20] forbids to store what it answers, failures included', async () => {
     await using gateway = await createTestGateway()

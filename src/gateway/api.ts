@@ -223,4 +223,4 @@ async function shownFor(context: GatewayContext, request: Request, id: string): 
 
 const getStatus =
   (context: GatewayContext): Handler =>
-  () => ({ level: context.level(), timestamp: iso(context.clock.now()) })
+  () => ({ ...context.standing(), away: context.standing().away ?? [], timestamp: iso(context.clock.now()) })

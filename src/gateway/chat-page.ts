@@ -5,7 +5,7 @@ import { mintMessageId, type MessageId } from '../conversation/ids.ts'
 import { QUESTION_GRAPHEMES_MAX, SESSION_ENDING_MS, SNAPSHOT_ITEMS_MAX } from '../conversation/limits.ts'
 import type { Session } from '../conversation-log/conversation-log.ts'
 import { formatTime, questionKey, viewItems, type ItemAction, type ItemView } from '../page/item-view.ts'
-import { fill, type PageData } from '../page/page-data.ts'
+import { fill, saySlow, type PageData } from '../page/page-data.ts'
 import { asAnswer, type AnswerBlocks } from './answer-blocks.ts'
 import { linksIn } from './answer-links.ts'
 import { itemWordsOf, renderPage, type PageShell } from './page-shell.ts'
@@ -85,7 +85,7 @@ export function createChatPages(shell: PageShell, blocks: AnswerBlocks): ChatPag
         check: waiting?.kind === 'question' ? checkOf(paths, session.id, waiting) : undefined,
         isStill: options.isStill,
         refreshSeconds: options.refreshes === true && waiting !== undefined ? REFRESH_SECONDS : undefined,
-        connection: context.doAnswersWait() ? ENGLISH.live.limited : undefined,
+        connection: context.doAnswersWait() ? ENGLISH.live.limited : saySlow(context.standing().answersTakeMs, ENGLISH.live),
         error: options.problem,
         notice: options.notice,
         warning: options.warning,

@@ -23,7 +23,7 @@ export function registerContentRoutes(server: Server, shell: PageShell): void {
     path: '/',
     async handler(request, h) {
       // The start page must come up whatever the store does.
-      const hasConversations = context.level() !== 'offline' && (await hasAny(shell, context.visitorOf(request)))
+      const hasConversations = context.standing().level !== 'offline' && (await hasAny(shell, context.visitorOf(request)))
       const can = ENGLISH.start.can.map((line) => fill(line, { time }))
       return htmlReply(h, renderPage(shell, request, 'start', { title: context.service().name, can, hasConversations }))
     },

@@ -1,12 +1,13 @@
 /** The page for a request that failed: what happened, what the person can do, and what they had typed. */
 import type { Request } from '@hapi/hapi'
-import { isMessageId, isSessionId } from '../conversation/ids.ts'
+import { isMessageId, isSessionId, type SessionId } from '../conversation/ids.ts'
 import { fill } from '../page/page-data.ts'
 import { formField } from './forgery.ts'
 import { FORM_FIELDS } from './form-fields.ts'
 import type { ErrorPage } from './gateway-context.ts'
 import type { Paths } from './paths.ts'
 import { closedLines, renderPage, type PageShell } from './page-shell.ts'
+import { deviceOwnerOf } from './visitor.ts'
 import { ENGLISH } from './words.ts'
 
 const words = ENGLISH.errors
@@ -28,6 +29,7 @@ export const createErrorPage =
       robots: 'none',
       lines: view.lines,
       kept: hasKept ? { ...(view.resend ?? sameForm(request)), text: page.keptText, messageId: keptMessageId(request) } : undefined,
+      device: page.code === 'SESSION_NOT_FOUND' && !hasKept ? deviceOf(shell, request) : undefined,
       // A wrong address is nothing to report.
       reference: isNoPage(page) ? undefined : fill(words.reference, { reference: page.reference }),
       links: links(shell.context.paths, request, page),
@@ -78,10 +80,22 @@ function keptMessageId(request: Request): string | undefined {
   return isMessageId(posted) ? posted : undefined
 }
 
+/** Whose questions to a conversation that has closed a browser may still keep. */
+function deviceOf({ context }: PageShell, request: Request): object | undefined {
+  const session = idIn(request)
+  if (session === undefined) return undefined
+  const visitor = deviceOwnerOf(context.visitorOf(request), context.settings.secret)
+  return { visitor, session, action: context.paths.at('/conversations') }
+}
+
+function idIn(request: Request): SessionId | undefined {
+  const id: unknown = (request.params as Record<string, unknown> | null)?.['id']
+  return typeof id === 'string' && isSessionId(id) ? id : undefined
+}
+
 /** Back to the conversation the request was about, when it named one, and to the start. */
 function links(paths: Paths, request: Request, { code }: ErrorPage): readonly { readonly href: string; readonly text: string }[] {
-  const id: unknown = (request.params as Record<string, unknown> | null)?.['id']
-  const isAbout = typeof id === 'string' && isSessionId(id) && code !== 'SESSION_NOT_FOUND'
-  const back = isAbout ? [{ href: paths.conversation(id), text: words.backToConversation }] : []
+  const id = idIn(request)
+  const back = id !== undefined && code !== 'SESSION_NOT_FOUND' ? [{ href: paths.conversation(id), text: words.backToConversation }] : []
   return [...back, { href: paths.home, text: words.startPage }]
 }

@@ -6,6 +6,7 @@ import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { LogError } from '../conversation-log/log-error.ts'
 import { formatCursor, mintLogId, type Cursor } from '../conversation/ids.ts'
 import { EVENT_STREAM_MAX_MS, PING_INTERVAL_MS, READ_ENTRIES_MAX } from '../conversation/limits.ts'
+import { ALL_WORKS } from '../protocol/protocol.ts'
 import {
   createSwitched,
   delegate,
@@ -199,7 +200,7 @@ describe('a stream', () => {
       },
     }
     const blocks = createAnswerBlocks()
-    const ports = { log, clock: play.clock, level: () => 'full' as const, blocks, drain: play.drain }
+    const ports = { log, clock: play.clock, standing: () => ALL_WORKS, blocks, drain: play.drain }
     const { signal } = play.over
     const stream = eventStream(ports, { session: play.session, after: await play.ask('One?'), signal, onPositioned: () => undefined })
     await stream.next()
@@ -234,6 +235,9 @@ describe('a stream', () => {
     play.level = 'limited'
     for (const tell of play.levelListeners) tell()
     expect(await reader.events()).toEqual([{ ...LEVEL_FIRST, data: { level: 'limited' } }])
+    play.away = ['link']
+    for (const tell of play.levelListeners) tell()
+    expect(await reader.events()).toEqual([{ ...LEVEL_FIRST, data: { level: 'limited', away: ['link'] } }])
     expect(play.levelListeners.size).toBe(1)
     play.over.abort()
     expect([await reader.text(), play.levelListeners.size]).toEqual(['end', 0])

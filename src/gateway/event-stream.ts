@@ -9,11 +9,11 @@ import type { Entry } from '../conversation/entry.ts'
 import type { Head } from '../conversation/conversation.ts'
 import { formatCursor, type Cursor, type DeviceId, type LogId, type SessionId } from '../conversation/ids.ts'
 import { PING_INTERVAL_MS, READ_ENTRIES_MAX, RECONNECT_BASE_MS, RECONNECT_CAP_MS } from '../conversation/limits.ts'
-import type { BlockFrame, WelcomeFrame } from '../protocol/protocol.ts'
+import { isSameStanding, type BlockFrame, type ServiceStanding, type WelcomeFrame } from '../protocol/protocol.ts'
 import type { Clock } from '../resilience/clock.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import { moveTerms, type Moves } from './drain.ts'
-import type { OnLevelChange, ServiceLevel } from './gateway-context.ts'
+import type { OnStandingChange } from './gateway-context.ts'
 import { MOVE_ON } from './held-response.ts'
 import { LinkBlocks } from './link-blocks.ts'
 import { readConversation } from './read-conversation.ts'
@@ -22,8 +22,8 @@ import { snapshotWindow } from './snapshot-window.ts'
 export interface EventStreamPorts {
   readonly log: ConversationLog
   readonly clock: Clock
-  readonly level: () => ServiceLevel
-  readonly onLevelChange?: OnLevelChange
+  readonly standing: () => ServiceStanding
+  readonly onStandingChange?: OnStandingChange
   readonly blocks: AnswerBlocks
   readonly drain: Moves
 }
@@ -74,8 +74,8 @@ export async function* eventStream(ports: EventStreamPorts, request: EventStream
   // Listens before the first read, so that nothing appended in between goes unnoticed.
   const bell = listen(ports, session, signal)
   try {
-    let level = ports.level()
-    yield `retry: ${RECONNECT_BASE_MS}\n\n${formatEvent('level', { level })}`
+    let service = ports.standing()
+    yield `retry: ${RECONNECT_BASE_MS}\n\n${formatEvent('level', service)}`
     const voice = await voiceOf(ports, request)
     let standing = await standingOf(log, session, after, blocks)
     let [isPositioned, isAskedToMove] = [false, false]
@@ -89,9 +89,9 @@ export async function* eventStream(ports: EventStreamPorts, request: EventStream
       isPositioned = true
       yield* step.pieces
       standing = step.standing
-      if (level !== ports.level()) {
-        level = ports.level()
-        yield formatEvent('level', { level })
+      if (!isSameStanding(service, ports.standing())) {
+        service = ports.standing()
+        yield formatEvent('level', service)
       }
       const { plan } = ports.drain
       if (plan !== undefined && !isAskedToMove) yield* voice.mayMove(moveTerms(plan, ports.clock.monotonic()))
@@ -144,7 +144,7 @@ const PLAIN: Voice = {
 }
 
 /** To a page, the same as the frames of these names. */
-async function voiceOf({ log, level }: EventStreamPorts, { session, device }: EventStreamRequest): Promise<Voice> {
+async function voiceOf({ log, standing: service }: EventStreamPorts, { session, device }: EventStreamRequest): Promise<Voice> {
   const found = device === undefined ? undefined : await log.findSession(session)
   if (device === undefined || found === undefined) return PLAIN
   const lastNumber = await log.lastNumber(session, device)
@@ -164,7 +164,7 @@ async function voiceOf({ log, level }: EventStreamPorts, { session, device }: Ev
         // Requests that are under way together may overtake one another.
         maxInFlight: 1,
         reconnect: { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS },
-        level: level(),
+        ...service(),
       }
       return [formatEvent('welcome', welcome, how === 'fork' ? '' : undefined)]
     },
@@ -246,11 +246,11 @@ interface Bell {
   stop(): void
 }
 
-function listen({ log, clock, onLevelChange, drain }: EventStreamPorts, session: SessionId, signal: AbortSignal): Bell {
+function listen({ log, clock, onStandingChange, drain }: EventStreamPorts, session: SessionId, signal: AbortSignal): Bell {
   let next = Promise.withResolvers<'rung' | 'silence'>()
   const ring = (): void => next.resolve('rung')
   const stopListening = log.onAppend(session, ring)
-  const stopHearing = onLevelChange?.(ring)
+  const stopHearing = onStandingChange?.(ring)
   const stopWaiting = drain.onPlan(ring)
   signal.addEventListener('abort', ring, { once: true })
   return {

@@ -6,7 +6,7 @@
 import type { Request } from '@hapi/hapi'
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import type { RandomBytes, VisitorId } from '../conversation/ids.ts'
-import type { LEVELS } from '../protocol/protocol.ts'
+import type { ServiceStanding } from '../protocol/protocol.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { ServiceProfile } from '../service-profile/service-profile.ts'
 import type { Events, RequestTrace } from '../telemetry/events.ts'
@@ -18,10 +18,7 @@ import type { HelpPage } from './page-shell.ts'
 import type { Paths } from './paths.ts'
 import type { VisitorSessions } from './visitor-sessions.ts'
 
-/** What the whole service can do now: the one word that page, API and probes show. */
-export type ServiceLevel = (typeof LEVELS)[number]
-
-export type OnLevelChange = (listener: () => void) => () => void
+export type OnStandingChange = (listener: () => void) => () => void
 
 export interface GatewaySettings {
   /** Signs the visitor cookie and the form tokens; 32 characters or more. */
@@ -44,9 +41,10 @@ export interface GatewaySettings {
 /** What app/ gives the plugin. */
 export interface GatewayOptions {
   readonly log: ConversationLog
-  readonly level: () => ServiceLevel
-  /** Calls back at each change of level until the returned function is called; without it links hear of one with their heartbeat. */
-  readonly onLevelChange?: OnLevelChange
+  /** How the service stands now: pages, API, links and streams all say the same. */
+  readonly standing: () => ServiceStanding
+  /** Calls back at each change of it until the returned function is called; without it links hear of one with their heartbeat. */
+  readonly onStandingChange?: OnStandingChange
   /** While true, questions are kept and answered later: the API says `queued`. */
   readonly isAgentAway: () => boolean
   /** While true, answers have to wait, because the agent is away or not yet trusted again: pages say so. */

@@ -14,7 +14,7 @@ const random = (count: number): Uint8Array => chance.bytes(count)
 
 interface Browser {
   readonly socket: WebSocket
-  readonly frames: readonly ServerFrame[]
+  readonly frames: ServerFrame[]
   say(...frames: readonly ClientFrame[]): void
   /** Resolves with the first frame of the type, from the first one that came. */
   frame<Type extends ServerFrame['type']>(type: Type): Promise<ServerFrame & { readonly type: Type }>
@@ -168,7 +168,11 @@ describe('a link through the whole gateway', () => {
     expect(gateway.levelListeners.size).toBe(1)
     gateway.level = 'limited'
     for (const tell of gateway.levelListeners) tell()
-    expect(await browser.frame('level')).toMatchObject({ level: 'limited' })
+    expect(await browser.frame('level')).toMatchObject({ level: 'limited', away: undefined })
+    browser.frames.splice(0)
+    gateway.away = ['link']
+    for (const tell of gateway.levelListeners) tell()
+    expect(await browser.frame('level')).toMatchObject({ level: 'limited', away: ['link'] })
     const left = gateway.events.next('linkClosed')
     browser.socket.close()
     await left

@@ -312,6 +312,17 @@ describe('when something is wrong', () => {
     expect(text((await visitor.request('GET', path)).payload)).toContain('We will keep it and answer when the assistant is working again.')
   })
 
+  test('[W110][W111] the page says how long answers take, and nothing of a live link that is away', async () => {
+    await using gateway = await createPages()
+    const { visitor, path } = await begin(gateway)
+    Object.assign(gateway, { level: 'limited', away: ['link'] })
+    const connection = async (): Promise<unknown> =>
+      /<div id="connection"[^>]*>(?:<p class="govuk-body">([^<]*)<\/p>)?<\/div>/.exec((await visitor.request('GET', path)).payload)?.[1]
+    expect(await connection()).toBe(undefined)
+    gateway.answersTakeMs = 120_000
+    expect(await connection()).toBe('Answers are taking longer than usual. Yours may take about 2 minutes.')
+  })
+
   test('[W80][W81] the page after a question to an assistant that is away is shown at once, with other help that is no answer', async () => {
     await using gateway = await createPages()
     gateway.isAgentAway = true

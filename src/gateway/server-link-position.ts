@@ -120,7 +120,7 @@ function goLive(link: Positioning, position: ReadOutcome & { readonly type: 'ent
 }
 
 function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork', missed: number): readonly LinkEffect[] {
-  const { session, logId, durability, lastNumber, level } = link.opened
+  const { session, logId, durability, lastNumber, standing } = link.opened
   const frame: ServerFrame = {
     type: 'welcome',
     session,
@@ -133,7 +133,7 @@ function welcome(link: Live, how: 'resumed' | 'snapshot' | 'fork', missed: numbe
     pingMs: PING_INTERVAL_MS,
     maxInFlight: SENDS_IN_FLIGHT_MAX,
     reconnect: { baseMs: RECONNECT_BASE_MS, capMs: RECONNECT_CAP_MS },
-    level,
+    ...standing,
   }
   return [{ type: 'report', fact: { type: 'positioned', how, missed } }, send(frame)]
 }

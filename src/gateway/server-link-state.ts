@@ -9,7 +9,7 @@ import type { Trace } from '../conversation/trace.ts'
 import type { Cursor, DeviceId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
-import type { ClientFrame, HelloFrame, LEVELS, ServerFrame } from '../protocol/protocol.ts'
+import type { ClientFrame, HelloFrame, ServerFrame, ServiceStanding } from '../protocol/protocol.ts'
 import type { Bucket } from '../resilience/token-bucket.ts'
 
 export interface LinkContext {
@@ -33,7 +33,7 @@ export interface OpenedSession {
   readonly logId: LogId
   readonly lastNumber: number
   readonly durability: Durability
-  readonly level: (typeof LEVELS)[number]
+  readonly standing: ServiceStanding
 }
 
 /** How delivery stands. `failures` of the store in a row. */
@@ -116,7 +116,7 @@ export type LinkEvent =
   | { readonly type: 'asked'; readonly messageId: MessageId; readonly result: AskedResult }
   /** The session's doorbell. */
   | { readonly type: 'rung' }
-  | { readonly type: 'level'; readonly level: (typeof LEVELS)[number] }
+  | { readonly type: 'level'; readonly standing: ServiceStanding }
   /** This process is going away: move to another, spread over `windowMs`. */
   | { readonly type: 'drain'; readonly afterMs: number; readonly windowMs: number; readonly deadlineMs: number }
   /** End the link from this side. */

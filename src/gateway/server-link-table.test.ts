@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SEND_BUFFER_PAUSE_BYTES } from '../conversation/limits.ts'
+import { ALL_WORKS } from '../protocol/protocol.ts'
 import {
   OTHER_LOG,
   TURN,
@@ -60,7 +61,7 @@ const EVENTS = {
   'fold-failed': foldFailed,
   asked: asked(4, acceptedAt(6)),
   rung: { type: 'rung' },
-  level: { type: 'level', level: 'limited' },
+  level: { type: 'level', standing: { ...ALL_WORKS, level: 'limited' } },
   drain: { type: 'drain', afterMs: 0, windowMs: 1_000, deadlineMs: 5_000 },
   end: { type: 'end', reason: 'drain', afterMs: 0 },
   'socket-closed': { type: 'closed' },

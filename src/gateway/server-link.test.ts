@@ -14,7 +14,7 @@ import {
   SLOW_READER_MAX_MS,
 } from '../conversation/limits.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
-import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ServiceStanding, type ClientFrame, type ServerFrame } from '../protocol/protocol.ts'
 import {
   idOf,
   LOG,
@@ -52,6 +52,8 @@ import {
 } from '../testing/server-link-play.ts'
 import type { AskedResult, LinkEffect, ReadOutcome } from './server-link-state.ts'
 import { nextDeadline } from './server-link.ts'
+
+const LIMITED = { ...ALL_WORKS, level: 'limited', away: ['agent'] as ServiceStanding['away'] } as const
 
 describe('hello', () => {
   test('[S1] must come in time, whatever else is said', () => {
@@ -92,7 +94,7 @@ describe('where the view stands', () => {
     pingMs: PING_INTERVAL_MS,
     maxInFlight: SENDS_IN_FLIGHT_MAX,
     reconnect: { baseMs: 1_000, capMs: 30_000 },
-    level: 'full',
+    ...ALL_WORKS,
   } as const
 
   test('[S4] on the log: resumed, with the entries after it', () => {
@@ -129,10 +131,16 @@ describe('where the view stands', () => {
     expect(play.on(read(0, 1)).effects).toEqual([{ type: 'deliver', entries: [entryAt(1)] }])
   })
   test('[S16] the welcome says the level of its moment, and a change is told once', () => {
-    const play = positioning().on({ type: 'level', level: 'limited' }, folded(0))
-    expect(play.said).toMatchObject([{ type: 'welcome', level: 'limited' }])
-    expect(play.on({ type: 'level', level: 'offline' }).said).toEqual([{ type: 'level', level: 'offline', retryAfterMs: undefined }])
-    expect(play.on({ type: 'level', level: 'offline' }).said).toEqual([])
+    const play = positioning().on({ type: 'level', standing: LIMITED }, folded(0))
+    expect(play.said).toMatchObject([{ type: 'welcome', ...LIMITED }])
+    for (const standing of [
+      { ...LIMITED, away: ['link' as const] },
+      { ...ALL_WORKS, answersTakeMs: 60_000 },
+      { ...LIMITED, level: 'offline' as const, away: ['store' as const] },
+    ]) {
+      expect(play.on({ type: 'level', standing }).said).toEqual([{ type: 'level', ...standing }])
+      expect(play.on({ type: 'level', standing: { ...standing } }).said).toEqual([])
+    }
   })
 })
 

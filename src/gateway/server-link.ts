@@ -13,6 +13,7 @@
 import { HELLO_TIMEOUT_MS, LINK_SILENCE_MAX_MS, PING_INTERVAL_MS } from '../conversation/limits.ts'
 import { onPaused, onReadLive, ping, pull } from './server-link-delivery.ts'
 import { goodbye, NONE, send } from './server-link-effects.ts'
+import { isSameStanding, type ServiceStanding } from '../protocol/protocol.ts'
 import { onAsked, onFrames } from './server-link-frames.ts'
 import { onOpened, onReadToResume, show } from './server-link-position.ts'
 import type {
@@ -23,7 +24,6 @@ import type {
   LinkEvent,
   LinkStep,
   Open,
-  OpenedSession,
   ReadOutcome,
   ServerLink,
 } from './server-link-state.ts'
@@ -87,7 +87,7 @@ function react(link: Open, event: LinkEvent, ctx: LinkContext): LinkStep {
     case 'rung':
       return link.status === 'live' && !link.isDirty ? [{ ...link, isDirty: true }, NONE] : [link, NONE]
     case 'level':
-      return onLevel(link, event.level)
+      return onLevel(link, event.standing)
     case 'drain':
       return link.status === 'live'
         ? [link, [send({ type: 'drain', afterMs: event.afterMs, windowMs: event.windowMs, deadlineMs: event.deadlineMs })]]
@@ -129,10 +129,10 @@ function onTick(link: Open, ctx: LinkContext): LinkStep {
   return ping({ ...link, pingAt: ctx.now + PING_INTERVAL_MS })
 }
 
-function onLevel(link: Open, level: OpenedSession['level']): LinkStep {
+function onLevel(link: Open, standing: ServiceStanding): LinkStep {
   if (link.status !== 'live' && link.status !== 'positioning') return [link, NONE]
-  if (link.opened.level === level) return [link, NONE]
-  const opened = { ...link.opened, level }
+  if (isSameStanding(link.opened.standing, standing)) return [link, NONE]
+  const opened = { ...link.opened, standing }
   if (link.status === 'positioning') return [{ ...link, opened }, NONE]
-  return [{ ...link, opened }, [send({ type: 'level', level, retryAfterMs: undefined })]]
+  return [{ ...link, opened }, [send({ type: 'level', ...standing })]]
 }

@@ -11,7 +11,7 @@ import { personalInformationIn } from '../conversation/personal-information.ts'
 import type { ReadResult } from '../conversation-log/conversation-log.ts'
 import { CLOSE_CODES } from '../protocol/close-codes.ts'
 import { parseClientFrames, formatFrames } from '../protocol/parse-frame.ts'
-import type { HelloFrame, ServerFrame } from '../protocol/protocol.ts'
+import { isSameStanding, type HelloFrame, type ServerFrame } from '../protocol/protocol.ts'
 import type { AnswerBlocks } from './answer-blocks.ts'
 import { moveTerms, type Moves } from './drain.ts'
 import type { GatewayContext } from './gateway-context.ts'
@@ -35,7 +35,10 @@ export interface LinkSocket {
 }
 
 export interface SocketSessionOptions {
-  readonly context: Pick<GatewayContext, 'log' | 'admission' | 'clock' | 'events' | 'level' | 'onLevelChange' | 'service' | 'settings'>
+  readonly context: Pick<
+    GatewayContext,
+    'log' | 'admission' | 'clock' | 'events' | 'standing' | 'onStandingChange' | 'service' | 'settings'
+  >
   readonly blocks: AnswerBlocks
   readonly socket: LinkSocket
   readonly visitor: VisitorId
@@ -69,10 +72,10 @@ export class SocketSession {
     const leave = (): void => this.#dispatch({ type: 'end', reason: 'drain', afterMs: 0 })
     leaving.addEventListener('abort', leave, { once: true })
     this.#release.push(() => leaving.removeEventListener('abort', leave))
-    // Passing by is enough: every step compares the level, and whether the page has been asked to move.
+    // Passing by is enough: every step compares how the service stands, and whether the page has been asked to move.
     const passBy = (): void => this.#dispatch({ type: 'tick' })
     this.#release.push(moves.onPlan(passBy))
-    const stopHearing = context.onLevelChange?.(passBy)
+    const stopHearing = context.onStandingChange?.(passBy)
     if (stopHearing !== undefined) this.#release.push(stopHearing)
     this.#plan()
     if (leaving.aborted) leave()
@@ -109,7 +112,7 @@ export class SocketSession {
   }
 
   #react(event: LinkEvent): void {
-    const { clock, level } = this.#options.context
+    const { clock, standing } = this.#options.context
     const ctx = { now: clock.monotonic(), buffered: this.#options.socket.bufferedAmount }
     const before = this.#link
     const [link, effects] = step(before, event, ctx)
@@ -117,8 +120,9 @@ export class SocketSession {
     for (const effect of effects) this.#perform(effect)
     this.#tellMove(before, link, effects)
     // These belong to the service; whoever passes by tells the link what it does not know.
-    if ((link.status === 'live' || link.status === 'positioning') && link.opened.level !== level()) {
-      this.#react({ type: 'level', level: level() })
+    const now = standing()
+    if ((link.status === 'live' || link.status === 'positioning') && !isSameStanding(link.opened.standing, now)) {
+      this.#react({ type: 'level', standing: now })
     } else if (link.status === 'live' && this.#options.moves.plan !== undefined && !this.#isAskedToMove) {
       this.#isAskedToMove = true
       this.#react({ type: 'drain', ...moveTerms(this.#options.moves.plan, ctx.now) })
@@ -213,7 +217,7 @@ export class SocketSession {
   }
 
   async #open({ session: id, device }: HelloFrame): Promise<OpenResult> {
-    const { log, admission, level } = this.#options.context
+    const { log, admission, standing } = this.#options.context
     const session = await log.findSession(id)
     if (session?.visitor !== this.#options.visitor) return { type: 'gone' }
     const place = admission.joinSession(id)
@@ -230,7 +234,7 @@ export class SocketSession {
     )
     const lastNumber = await log.lastNumber(id, device)
     const { durability } = log.profile
-    return { type: 'opened', opened: { session: id, device, logId: session.logId, lastNumber, durability, level: level() } }
+    return { type: 'opened', opened: { session: id, device, logId: session.logId, lastNumber, durability, standing: standing() } }
   }
 
   async #read(after: Cursor | undefined): Promise<ReadResult> {

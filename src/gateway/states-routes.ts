@@ -2,6 +2,7 @@
 import { notFound } from '@hapi/boom'
 import type { Request, ResponseObject, Server } from '@hapi/hapi'
 import { mintLogId, mintSessionId } from '../conversation/ids.ts'
+import type { ServiceStanding } from '../protocol/protocol.ts'
 import { createChatPages } from './chat-page.ts'
 import { createErrorPage } from './error-page.ts'
 import { htmlReply, renderPage, type PageShell } from './page-shell.ts'
@@ -52,7 +53,8 @@ function draw(shell: PageShell, request: Request, state: State): string {
   const { context } = shell
   const now = context.clock.now()
   const service = { ...context.service(), ...state.profile }
-  const changed = { ...shell, context: { ...context, doAnswersWait: () => state.isLimited, service: () => service } }
+  const standing = (): ServiceStanding => ({ ...context.standing(), answersTakeMs: state.answersTakeMs })
+  const changed = { ...shell, context: { ...context, standing, doAnswersWait: () => state.isLimited, service: () => service } }
   const session = {
     id: mintSessionId(context.randomBytes),
     visitor: context.visitorOf(request),

@@ -45,6 +45,8 @@ interface ChatState {
   readonly profile: Partial<ServiceProfile>
   /** The agent is away. */
   readonly isLimited: boolean
+  /** Answers took so long lately; `undefined`: not long. */
+  readonly answersTakeMs: number | undefined
   /** Until the conversation closes, in milliseconds. */
   readonly leftMs: number
 }
@@ -80,6 +82,7 @@ export function serverStates(now: number, random: RandomBytes): readonly State[]
     options: {},
     profile: {},
     isLimited: false,
+    answersTakeMs: undefined,
     leftMs: 24 * HOUR_MS,
     ...more,
   })
@@ -95,6 +98,7 @@ const connectionStates = (chat: Chat): readonly State[] => [
   chat({ slug: 'limited', table: 'connection', name: 'Limited', when: 'the agent is down and the store works' }, answered, {
     isLimited: true,
   }),
+  chat({ slug: 'slow', table: 'connection', name: 'Slow', when: 'answers took minutes lately' }, answered, { answersTakeMs: 120_000 }),
 ]
 
 function questionStates(chat: Chat): readonly State[] {

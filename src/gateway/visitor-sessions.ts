@@ -240,6 +240,6 @@ function refusal(result: Exclude<AskResult, { readonly type: 'accepted' }>, isNu
   }
 }
 
-function assertOnline(options: Pick<GatewayOptions, 'level'>): void {
-  if (options.level() === 'offline') throw new OfflineError()
+function assertOnline(options: Pick<GatewayOptions, 'standing'>): void {
+  if (options.standing().level === 'offline') throw new OfflineError()
 }

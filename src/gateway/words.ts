@@ -56,6 +56,8 @@ const live: LiveWords = {
   browserOfflineUnkept: 'You are offline. You can write a question. If you send it now, keep this page open until you are online.',
   limited:
     'The assistant is not working at the moment. You can still send a question. We will keep it and answer when the assistant is working again. If you need an answer now, use “Get help another way” on this page.',
+  slowMinute: 'Answers are taking longer than usual. Yours may take about 1 minute.',
+  slowMinutes: 'Answers are taking longer than usual. Yours may take about {count} minutes.',
   offline: 'You cannot send questions at the moment. You can still read what is on this page.',
   closed: 'This conversation has closed. You can send your question in a new conversation.',
   notLive: 'This page no longer updates by itself. You can still send questions: the page will load again and show the answer.',
@@ -283,6 +285,7 @@ export const ENGLISH = {
     closedTitle: 'This conversation has closed',
     closed: 'It has been deleted, or it closed because nothing was asked for a while.',
     closedKept: 'Your unsent question is in the box below. You can send it in a new conversation.',
+    closedUnsent: 'These questions are still on your device. You can send them in a new conversation.',
     closedSend: 'Send in a new conversation',
     problemTitle: 'Sorry, there is a problem with the service',
     problem: 'Try again later.',

@@ -55,6 +55,8 @@ export interface LiveWords {
   readonly browserOffline: string
   readonly browserOfflineUnkept: string
   readonly limited: string
+  readonly slowMinute: string
+  readonly slowMinutes: string
   readonly offline: string
   readonly closed: string
   readonly notLive: string
@@ -132,6 +134,13 @@ export type PageData = v.InferOutput<typeof pageDataSchema>
 
 /** The page's data from the text of its data block. @throws when it is not what the server of this version writes */
 export const parsePageData = (json: string): PageData => v.parse(pageDataSchema, JSON.parse(json))
+
+/** That answers take long, in whole minutes; `undefined` while they do not. */
+export const saySlow = (answersTakeMs: number | undefined, { slowMinute, slowMinutes }: LiveWords): string | undefined => {
+  if (answersTakeMs === undefined) return undefined
+  const count = Math.ceil(answersTakeMs / 60_000)
+  return count === 1 ? slowMinute : fill(slowMinutes, { count })
+}
 
 /** `words` with each `{name}` replaced by its value; a place without a value is left as it is, so that it is noticed. */
 export const fill = (words: string, values: Readonly<Record<string, string | number>>): string =>

@@ -13,7 +13,7 @@ import type { Breaker, BreakerEvent } from '../resilience/breaker.ts'
 import type { Clock } from '../resilience/clock.ts'
 import { followBreaker } from '../service-level/breaker-level.ts'
 import { createHealthChecks, type HealthChecks, type HealthSettings } from '../service-level/health-checks.ts'
-import { HYSTERESIS, type Component, type LevelState } from '../service-level/service-level.ts'
+import { awayParts, HYSTERESIS, type Component } from '../service-level/service-level.ts'
 import type { BreakerPosition, Events, RequestTrace } from '../telemetry/events.ts'
 
 /** What the plugin tells, one method each. */
@@ -55,7 +55,6 @@ declare module '@hapi/hapi' {
 }
 
 const HEALTH: HealthSettings = { intervalMs: 30_000, failingIntervalMs: 5_000, timeoutMs: 2_000, hysteresis: HYSTERESIS }
-const COMPONENTS: readonly Component[] = ['store', 'agent', 'link']
 
 /** For a server that is started once: after it has stopped its checks are over. */
 export const resilience: Plugin<ResilienceOptions> = {
@@ -107,11 +106,9 @@ async function startChecks(health: HealthChecks, events: ResilienceEvents): Prom
   health.start()
   await health.assessSystemHealth()
   health.subscribe((event) => {
-    if (event.type === 'level') events.levelChanged({ from: event.from, to: event.to, away: awayIn(event.state) })
+    if (event.type === 'level') events.levelChanged({ from: event.from, to: event.to, away: awayParts(event.state) })
   })
 }
-
-const awayIn = ({ components }: LevelState): readonly Component[] => COMPONENTS.filter((name) => components[name].status !== 'working')
 
 function breakerTeller(events: ResilienceParts['events']): (event: BreakerEvent) => void {
   /** Where each breaker stood; one that has not moved is closed. */

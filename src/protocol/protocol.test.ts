@@ -8,7 +8,7 @@ import * as limits from '../conversation/limits.ts'
 import { checkQuestion, utf8Bytes } from '../conversation/question-text.ts'
 import { CLOSE_CODES, mayReconnect } from './close-codes.ts'
 import { formatFrames, isTooDeep, parseClientFrames, parseServerFrames } from './parse-frame.ts'
-import { LEVELS, REJECT_CODES, type ClientFrame, type ServerFrame } from './protocol.ts'
+import { LEVELS, PARTS, REJECT_CODES, type ClientFrame, type ServerFrame } from './protocol.ts'
 
 // ── every frame there can be ─────────────────────────────────────────────────
 
@@ -113,6 +113,12 @@ const clientFrames = {
   pong: fc.record({ type: fc.constant('pong'), n: count, cursor: maybe(cursor) }),
 } satisfies Record<ClientFrame['type'], unknown>
 
+const standing = {
+  level: fc.constantFrom(...LEVELS),
+  away: maybe(fc.uniqueArray(fc.constantFrom(...PARTS), { maxLength: 3 })),
+  answersTakeMs: maybe(count),
+}
+
 const serverFrames = {
   welcome: fc.record({
     type: fc.constant('welcome'),
@@ -126,7 +132,7 @@ const serverFrames = {
     pingMs: count,
     maxInFlight: fc.nat(limits.SENDS_IN_FLIGHT_MAX),
     reconnect: fc.record({ baseMs: count, capMs: count }),
-    level: fc.constantFrom(...LEVELS),
+    ...standing,
   }),
   snapshot: fc.record({ type: fc.constant('snapshot'), head, items: fc.array(item, { maxLength: 5 }), earlier: count }),
   entry: fc.record({ type: fc.constant('entry'), entry }),
@@ -141,7 +147,7 @@ const serverFrames = {
   }),
   ping: fc.record({ type: fc.constant('ping'), n: count, head, settled: count }),
   block: fc.record({ type: fc.constant('block'), turnId: id, attempt: position, index: count, html: text, upTo: count }),
-  level: fc.record({ type: fc.constant('level'), level: fc.constantFrom(...LEVELS), retryAfterMs: maybe(count) }),
+  level: fc.record({ type: fc.constant('level'), ...standing }),
   drain: fc.record({ type: fc.constant('drain'), afterMs: count, windowMs: count, deadlineMs: count }),
   bye: fc.record({
     type: fc.constant('bye'),
@@ -198,7 +204,10 @@ const OPTIONAL = new Set([
   'ping.head',
   'rejected.retryAfterMs',
   'rejected.expectedNumber',
-  'level.retryAfterMs',
+  'welcome.away',
+  'welcome.answersTakeMs',
+  'level.away',
+  'level.answersTakeMs',
 ])
 const parsesAsServerFrame = (value: unknown): boolean => parseServerFrames(JSON.stringify(value))[0]?.ok === true
 

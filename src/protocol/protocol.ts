@@ -153,7 +153,28 @@ const itemSchema = v.variant('kind', [
 ])
 
 export const LEVELS = ['full', 'limited', 'offline'] as const
-const level = v.picklist(LEVELS)
+/** What the service consists of. */
+export const PARTS = ['store', 'agent', 'link'] as const
+
+/** How the service stands. */
+const standing = {
+  level: v.picklist(LEVELS),
+  /** The parts that do not work; absent when all do. */
+  away: maybe(v.array(v.picklist(PARTS))),
+  /** How long answers took lately, from question to end; only while that is long. */
+  answersTakeMs: maybe(count),
+}
+
+export interface ServiceStanding {
+  readonly level: (typeof LEVELS)[number]
+  readonly away: (typeof PARTS)[number][] | undefined
+  readonly answersTakeMs: number | undefined
+}
+
+export const ALL_WORKS: ServiceStanding = { level: 'full', away: undefined, answersTakeMs: undefined }
+
+export const isSameStanding = (one: ServiceStanding, other: ServiceStanding): boolean =>
+  one.level === other.level && one.answersTakeMs === other.answersTakeMs && one.away?.join() === other.away?.join()
 
 const welcome = v.strictObject({
   type: v.literal('welcome'),
@@ -170,7 +191,7 @@ const welcome = v.strictObject({
   pingMs: count,
   maxInFlight: v.pipe(count, v.maxValue(SENDS_IN_FLIGHT_MAX)),
   reconnect: v.strictObject({ baseMs: count, capMs: count }),
-  level,
+  ...standing,
 })
 
 /** The fold of entries 1 to `head`; `items` are the latest of it, `earlier` says how many were left out. */
@@ -222,7 +243,7 @@ const block = v.strictObject({
   upTo: count,
 })
 
-const levelFrame = v.strictObject({ type: v.literal('level'), level, retryAfterMs: maybe(count) })
+const levelFrame = v.strictObject({ type: v.literal('level'), ...standing })
 const drain = v.strictObject({ type: v.literal('drain'), afterMs: count, windowMs: count, deadlineMs: count })
 const bye = v.strictObject({
   type: v.literal('bye'),

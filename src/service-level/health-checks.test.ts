@@ -52,6 +52,21 @@ test('[V10] checks run at the start, then at the interval, and their results are
   expect(asked.length).toBe(6)
 })
 
+test('[H85] other parts being away is told, also where the level stays', async () => {
+  const { clock, checks, does, levels } = bench()
+  const away: string[] = []
+  checks.subscribe((event) => event.type === 'away' && away.push(event.away.join()))
+  checks.start()
+  await clock.settle()
+  expect(away.at(-1)).toBe('')
+  does.aiAgent = () => Promise.reject(new Error('away'))
+  does.websocket = does.aiAgent
+  await clock.advance(30_000)
+  does.aiAgent = () => true
+  await clock.advance(60_000)
+  expect([away.at(-1), levels.at(-1)]).toEqual(['link', 'limited'])
+})
+
 test('[V11] a check that throws, rejects, hangs or answers late fails alone', async () => {
   const { clock, checks, does } = bench()
   let aborted: unknown
@@ -190,7 +205,7 @@ test('[V15][V18] every listener hears each change of level once, and one that th
     ['limited', 'full'],
   ]
   expect(heard.map(levels)).toEqual(heard.map(() => start))
-  expect([checks.listenerFaults(), faults.map(String)]).toEqual([5, Array.from({ length: 5 }, () => 'Error: refused')])
+  expect([checks.listenerFaults(), faults.map(String)]).toEqual([8, Array.from({ length: 8 }, () => 'Error: refused')])
   stops[0]?.()
   checks.breakerMoved('store', 'sqlite', false)
   expect([levels(heard[0] ?? []), levels(heard[1] ?? [])]).toEqual([start, [...start, ['full', 'offline']]])

@@ -11,7 +11,7 @@ import { type Clock } from '../resilience/clock.ts'
 import { TimeoutError, withTimeLimit } from '../resilience/deadline.ts'
 import { createHook, type Hook } from '../resilience/hook.ts'
 import { numberFaults, refuseFaults } from '../resilience/resilience-error.ts'
-import { canUseFeature, fallbackAction, INITIAL_LEVEL, nextDeadline, step } from './service-level.ts'
+import { awayParts, canUseFeature, fallbackAction, INITIAL_LEVEL, nextDeadline, step } from './service-level.ts'
 import { type Action, type Component, type FallbackAction, type Feature } from './service-level.ts'
 import { type Health, type Hysteresis, type LevelState, type ServiceLevel, type SystemHealth } from './service-level.ts'
 
@@ -40,6 +40,8 @@ export type CheckResult =
 
 export type HealthEvent =
   | { readonly type: 'level'; readonly from: ServiceLevel; readonly to: ServiceLevel; readonly state: LevelState }
+  /** The parts that are away are others than before, whatever that did to the level. */
+  | { readonly type: 'away'; readonly away: readonly Component[] }
   | { readonly type: 'check'; readonly name: string; readonly result: CheckResult }
 
 export interface HealthReport {
@@ -252,6 +254,8 @@ class PeriodicHealthChecks implements HealthChecks {
     if (at !== undefined) this.#cancelHold = this.#clock.schedule(Math.max(0, at - this.#clock.monotonic()), () => this.#assess())
     const { level } = this.#state
     if (level !== before.level) this.#emit({ type: 'level', from: before.level, to: level, state: this.#state })
+    const away = awayParts(this.#state)
+    if (away.join() !== awayParts(before).join()) this.#emit({ type: 'away', away })
   }
 
   #health(): SystemHealth {

@@ -137,6 +137,10 @@ function levelOf({ store, agent, link }: LevelState['components']): ServiceLevel
   return agent.status === 'working' && link.status === 'working' ? 'full' : 'limited'
 }
 
+/** The parts that are not believed to work. */
+export const awayParts = ({ components }: Pick<LevelState, 'components'>): readonly Component[] =>
+  COMPONENTS.filter((name) => components[name].status !== 'working')
+
 /** When a part that works again will be believed: the earliest monotonic time at which `step` is worth calling without news. */
 export function nextDeadline(state: LevelState): number | undefined {
   const times = COMPONENTS.flatMap((name) => {

@@ -5,7 +5,7 @@ import type { Entry } from '../conversation/entry.ts'
 import type { DeviceId, EntryId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { OutboxChange, OutboxScope } from '../browser/outbox.ts'
-import type { ClientFrame, ServerFrame, WelcomeFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ClientFrame, type ServerFrame, type WelcomeFrame } from '../protocol/protocol.ts'
 import type { SimulatedDevice } from './simulated-device.ts'
 
 // oxlint-disable typescript/no-unsafe-type-assertion -- ids that can be read in a failing test
@@ -31,7 +31,7 @@ export const welcome = (outcome: WelcomeFrame['outcome'], changes: Partial<Welco
   pingMs: 15_000,
   maxInFlight: 8,
   reconnect: { baseMs: 1_000, capMs: 30_000 },
-  level: 'full',
+  ...ALL_WORKS,
   ...changes,
 })
 export const snapshotAt = (seq: number): ServerFrame => ({
@@ -143,6 +143,12 @@ export class ClientLinkPlay {
 
   closes(code = 1006): this {
     return this.on({ type: 'closed', socket: this.client.sockets, code })
+  }
+
+  /** A whole try fails, whichever ways it goes. */
+  fails(): this {
+    this.closes()
+    return this.client.link.status === 'connecting' ? this.closes() : this
   }
 
   /** Time passes; whatever falls due on the way is ticked. Gives every effect of it. */

@@ -16,7 +16,7 @@ import { READ_ENTRIES_MAX } from '../conversation/limits.ts'
 import { createAnswerBlocks } from '../gateway/answer-blocks.ts'
 import { Drain } from '../gateway/drain.ts'
 import { eventStream, type EventStreamRequest } from '../gateway/event-stream.ts'
-import type { ServiceLevel } from '../gateway/gateway-context.ts'
+import { ALL_WORKS, type ServiceStanding } from '../protocol/protocol.ts'
 import { seededRandom } from './seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from './simulated-clock.ts'
 
@@ -37,7 +37,8 @@ export class StreamPlay {
   readonly session: SessionId
   readonly over = new AbortController()
   readonly positions: string[] = []
-  level: ServiceLevel = 'full'
+  level: ServiceStanding['level'] = 'full'
+  away: ServiceStanding['away']
   readonly drain = new Drain({ clock: this.clock, isShared: true })
   /** Who wants to hear of changes of the level, when anybody tells. */
   levelListeners: Set<() => void> | undefined
@@ -86,11 +87,18 @@ export class StreamPlay {
   open(after?: EventStreamRequest['after'], log: ConversationLog = this.log, device?: DeviceId): Reader {
     const blocks = createAnswerBlocks()
     const { levelListeners } = this
-    const onLevelChange = (listener: () => void): (() => void) => {
+    const onStandingChange = (listener: () => void): (() => void) => {
       levelListeners?.add(listener)
       return () => void levelListeners?.delete(listener)
     }
-    const ports = { log, clock: this.clock, level: () => this.level, onLevelChange, blocks, drain: this.drain }
+    const ports = {
+      log,
+      clock: this.clock,
+      standing: () => ({ ...ALL_WORKS, level: this.level, away: this.away }),
+      onStandingChange,
+      blocks,
+      drain: this.drain,
+    }
     const stream = eventStream(ports, {
       session: this.session,
       after,

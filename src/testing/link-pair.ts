@@ -17,7 +17,7 @@ import { utf8Bytes } from '../conversation/question-text.ts'
 import { initialServerLink, nextDeadline as serverDeadline, step as stepServer } from '../gateway/server-link.ts'
 import type { LinkEffect, LinkEvent, ServerLink } from '../gateway/server-link-state.ts'
 import { formatFrames, parseClientFrames, parseServerFrames } from '../protocol/parse-frame.ts'
-import type { ServerFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ServerFrame } from '../protocol/protocol.ts'
 import { PAIR_EPOCH_MS, PairStore, type PairDurability } from './pair-store.ts'
 import { seededRandom, type SeededRandom } from './seeded-random.ts'
 import { createSimulatedNetwork, type Connection, type Peer, type SimulatedNetwork } from './simulated-network.ts'
@@ -298,7 +298,7 @@ class PairLink implements Peer {
             const result =
               found === undefined
                 ? ({ type: 'failed' } as const)
-                : ({ type: 'opened', opened: { ...found, session, device, durability, level: 'full' } } as const)
+                : ({ type: 'opened', opened: { ...found, session, device, durability, standing: ALL_WORKS } } as const)
             this.event({ type: 'opened', result })
           },
         )

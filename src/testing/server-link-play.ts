@@ -2,7 +2,7 @@
 import type { Entry } from '../conversation/entry.ts'
 import type { Cursor, DeviceId, EntryId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX, SEND_BUFFER_PAUSE_BYTES } from '../conversation/limits.ts'
-import type { ClientFrame, HelloFrame, ServerFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ClientFrame, type HelloFrame, type ServerFrame } from '../protocol/protocol.ts'
 import type { AskedResult, LinkEffect, LinkEvent, OpenedSession, ServerLink } from '../gateway/server-link-state.ts'
 import { initialServerLink, nextDeadline, step } from '../gateway/server-link.ts'
 
@@ -38,7 +38,7 @@ export const heard = (...frames: readonly ClientFrame[]): LinkEvent => ({
   frames: frames.map((frame) => ({ ok: true, frame })),
 })
 export const GARBAGE: LinkEvent = { type: 'frames', frames: [{ ok: false, problem: 'not JSON' }] }
-const OPENED: OpenedSession = { session: SESSION, device: DEVICE, logId: LOG, lastNumber: 3, durability: 'fsync', level: 'full' }
+const OPENED: OpenedSession = { session: SESSION, device: DEVICE, logId: LOG, lastNumber: 3, durability: 'fsync', standing: ALL_WORKS }
 export const opened: LinkEvent = { type: 'opened', result: { type: 'opened', opened: OPENED } }
 
 /** The log up to `head`, read after `after`. */

@@ -15,7 +15,7 @@ import { initialServerLink, nextDeadline, step } from '../gateway/server-link.ts
 import type { FoldResult, LinkEffect, LinkEvent, ServerLink } from '../gateway/server-link-state.ts'
 import { snapshotWindow } from '../gateway/snapshot-window.ts'
 import { formatFrames, parseClientFrames } from '../protocol/parse-frame.ts'
-import type { ServerFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ServerFrame } from '../protocol/protocol.ts'
 import type { Connection, Peer } from './simulated-network.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { StorePort } from './simulated-store.ts'
@@ -164,7 +164,7 @@ export class SimulatedLink implements Peer {
       this.#session = session
       return this.#submit({ name: 'lastNumber', args: [session, device] }, (lastNumber) => {
         if (typeof lastNumber !== 'number') return this.event({ type: 'opened', result: { type: 'failed' } })
-        const opened = { session, device, logId: found.logId, lastNumber, durability, level: 'full' } as const
+        const opened = { session, device, logId: found.logId, lastNumber, durability, standing: ALL_WORKS } as const
         return this.event({ type: 'opened', result: { type: 'opened', opened } })
       })
     })

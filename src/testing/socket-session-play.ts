@@ -8,7 +8,7 @@ import type { GatewaySettings } from '../gateway/gateway-context.ts'
 import { createAnswerBlocks, type AnswerBlocks } from '../gateway/answer-blocks.ts'
 import { SocketSession, type LinkSocket } from '../gateway/socket-session.ts'
 import { formatFrames, parseServerFrames } from '../protocol/parse-frame.ts'
-import type { ClientFrame, ServerFrame } from '../protocol/protocol.ts'
+import { ALL_WORKS, type ClientFrame, type ServerFrame } from '../protocol/protocol.ts'
 import { createFaultyLog, type FaultyLog } from './faulty-log.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
 import { TEST_SETTINGS } from './test-gateway.ts'
@@ -118,7 +118,7 @@ export class SocketSessionPlay {
       admission,
       clock,
       events,
-      level: () => this.level,
+      standing: () => ({ ...ALL_WORKS, level: this.level }),
       service: () => this.service,
       settings: this.settings,
     }

@@ -8,9 +8,10 @@ import type { Claim, ConversationLog } from '../conversation-log/conversation-lo
 import { createMemoryLog } from '../conversation-log/memory-log.ts'
 import type { TurnBody, TurnOutcome } from '../conversation/entry.ts'
 import { gateway } from '../gateway/gateway.ts'
-import type { GatewayOptions, GatewaySettings, ServiceLevel } from '../gateway/gateway-context.ts'
+import type { GatewayOptions, GatewaySettings } from '../gateway/gateway-context.ts'
 import { createListener, serverOptions } from '../gateway/listener.ts'
 import { plainProfile, type ServiceProfile } from '../service-profile/service-profile.ts'
+import { ALL_WORKS, type ServiceStanding } from '../protocol/protocol.ts'
 import { createRecordedEvents, type RecordedEvents } from './recorded-events.ts'
 import { seededRandom } from './seeded-random.ts'
 import { createSimulatedClock, type SimulatedClock } from './simulated-clock.ts'
@@ -23,7 +24,9 @@ export interface TestGateway extends AsyncDisposable {
   readonly log: ConversationLog
   readonly clock: SimulatedClock
   readonly events: RecordedEvents
-  level: ServiceLevel
+  level: ServiceStanding['level']
+  away: ServiceStanding['away']
+  answersTakeMs: ServiceStanding['answersTakeMs']
   /** While it is, questions are given `TEST_HELP`, as the turn runner would give them other help. */
   isAgentAway: boolean
   /** Whether anybody gives other help. */
@@ -87,8 +90,8 @@ export async function createTestGateway(
   const events = createRecordedEvents()
   const server = createServer(serverOptions(createListener(), { host: '127.0.0.1', port: 0 }))
   const levelListeners = new Set<() => void>()
-  const state: Pick<TestGateway, 'level' | 'isAgentAway' | 'isHelpGiven' | 'service'> = {
-    level: 'full',
+  const state: Pick<TestGateway, keyof ServiceStanding | 'isAgentAway' | 'isHelpGiven' | 'service'> = {
+    ...ALL_WORKS,
     isAgentAway: false,
     isHelpGiven: true,
     service: plainProfile('Ask a test'),
@@ -97,8 +100,8 @@ export async function createTestGateway(
     plugin: gateway,
     options: {
       log,
-      level: () => state.level,
-      onLevelChange(listener) {
+      standing: () => ({ level: state.level, away: state.away, answersTakeMs: state.answersTakeMs }),
+      onStandingChange(listener) {
         levelListeners.add(listener)
         return () => void levelListeners.delete(listener)
       },

@@ -130,3 +130,20 @@ export async function blockLinks(context: BrowserContext): Promise<void> {
   await context.routeWebSocket('**/ws', (socket) => socket.close())
   await context.route('**/events?*', (route) => route.abort())
 }
+
+/** Ends a browser as a crash or a dead battery does: at once, and with everything that it has not written yet. */
+export async function killBrowser(context: BrowserContext, page: Page): Promise<void> {
+  const devtools = await context.browser()?.newBrowserCDPSession()
+  if (devtools === undefined) throw new Error('no browser to kill')
+  const { processInfo } = await devtools.send('SystemInfo.getProcessInfo')
+  const closed = new Promise((resolve) => void context.once('close', resolve))
+  for (const { id } of processInfo.toSorted((one, other) => Number(other.type === 'browser') - Number(one.type === 'browser'))) {
+    try {
+      process.kill(id, 'SIGKILL')
+    } catch {
+      // It went with the first, which is the browser itself.
+    }
+  }
+  await closed
+  if (!page.isClosed()) throw new Error('the browser lives on')
+}

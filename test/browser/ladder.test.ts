@@ -101,3 +101,27 @@ test('[K45][K49] when sockets are blocked in the middle of an answer, it goes on
   expect((await said(page)).match(/First part\.|Second part\.|Third part\./g)).toEqual(['First part.', 'Second part.', 'Third part.'])
   await visitor.context.close()
 })
+
+test('[K16] asked to move in the middle of an answer, the page goes on where it was, and nobody notices', async () => {
+  const visitor = await site.visitor()
+  const sockets: WebSocketRoute[] = []
+  await visitor.context.routeWebSocket('**/ws', (socket) => {
+    sockets.push(socket)
+    socket.connectToServer()
+  })
+  const page = await visitor.begin()
+  await ask(page, 'Moves?')
+  const question = await site.agent.asked()
+  question.say('First part.\n\nSecond ')
+  await until(page, 'Second')
+  sockets.at(-1)?.send('{"type":"drain","afterMs":0,"windowMs":0,"deadlineMs":5000}')
+  question.say('part.\n\nThird ')
+  await until(page, 'Third')
+  expect(sockets).toHaveLength(2)
+  expect(await page.locator('#connection').innerText()).toBe('')
+  question.say('part.')
+  question.finish()
+  await until(page, 'This answer was written by AI')
+  expect((await said(page)).match(/First part\.|Second part\.|Third part\./g)).toEqual(['First part.', 'Second part.', 'Third part.'])
+  await visitor.context.close()
+})

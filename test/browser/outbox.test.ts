@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { BrowserContext, Page, WebSocketRoute } from 'playwright-core'
 import { temporaryFolder } from '../server-process.ts'
-import { accessibilityFaults, ask, createSite, launch, questionsIn, type Site, type Visitor } from './browser.ts'
+import { accessibilityFaults, ask, createSite, killBrowser, launch, questionsIn, type Site, type Visitor } from './browser.ts'
 
 let site: Site
 beforeAll(async () => {
@@ -187,18 +187,24 @@ describe('a device without a network', () => {
   test('[K25][K27] and a browser that is killed and started again: three questions are sent, in order', async () => {
     using profile = temporaryFolder()
     const open = async (): Promise<BrowserContext> => launch(profile.path, { baseURL: site.url })
+    // A browser writes down a cookie some time after it got it; what it has not when it is killed is no matter of ours.
+    const before = await open()
+    const start = before.pages()[0] ?? (await before.newPage())
+    await start.goto('/')
+    await start.getByRole('button', { name: 'Start now' }).click()
+    await until(start, 'You have not asked anything yet.')
+    const url = start.url()
+    await before.close()
     const first = await open()
     const page = first.pages()[0] ?? (await first.newPage())
-    await page.goto('/')
-    await page.getByRole('button', { name: 'Start now' }).click()
+    await page.goto(url)
     await until(page, 'You have not asked anything yet.')
-    const url = page.url()
     await first.setOffline(true)
     await until(page, 'You are offline.')
     for (const text of ['Morning?', 'Noon?', 'Night?']) await ask(page, text)
     await until(page, '3 questions are waiting to be sent.')
     await keeps(page, 3)
-    await first.close()
+    await killBrowser(first, page)
     const second = await open()
     const again = second.pages()[0] ?? (await second.newPage())
     await again.goto(url)
@@ -319,6 +325,33 @@ test('[K40] a conversation that is deleted takes along what the device keeps for
   await page.getByRole('button', { name: 'Delete this conversation' }).click()
   await page.getByRole('heading', { name: 'Your conversations' }).waitFor()
   await keeps(other, 1)
+  expect(visitor.faults).toEqual([])
+  await visitor.context.close()
+})
+
+test('[W94] a conversation that has closed gives back what was never sent, to be asked in a new one', async () => {
+  const visitor = await site.visitor()
+  const network = await lossy(visitor.context)
+  const page = await visitor.begin()
+  await until(page, 'You have not asked anything yet.')
+  const url = page.url()
+  network.loses = 'questions'
+  await ask(page, 'Too late?')
+  await keeps(page, 1)
+  await ask(page, 'This one, too?')
+  await keeps(page, 2)
+  await page.close()
+  const session = new URL(url).pathname.split('/').at(-1)
+  await visitor.context.request.delete(`/api/v1/sessions/${session}`)
+  const closed = await visitor.tab(url)
+  await until(closed, 'These questions are still on your device.')
+  expect(await accessibilityFaults(closed)).toEqual([])
+  await closed.getByRole('textbox', { name: 'Your question' }).nth(1).waitFor()
+  const sent = closed.getByRole('button', { name: 'Send in a new conversation' }).first().click()
+  await answer('Too late?')
+  await sent
+  await until(closed, 'About Too late?')
+  expect(await questionsIn(closed)).toEqual(['Too late?'])
   expect(visitor.faults).toEqual([])
   await visitor.context.close()
 })

@@ -57,6 +57,7 @@ test('[W48] every state of the design is shown by a page of its own, and none is
   expect(slugs.length).toBe(new Set(slugs).size)
   for (const slug of [
     'limited',
+    'slow',
     'queued',
     'delivered',
     'streaming',

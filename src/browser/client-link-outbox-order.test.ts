@@ -1,7 +1,22 @@
 /** In which order questions leave a page whose device keeps them. */
 import { describe, expect, test } from 'vitest'
 import { OUTBOX_PATIENCE_MS } from '../conversation/limits.ts'
-import { ask, ClientLinkPlay, headAt, kindsOf, openOn, rejected, SCOPE, sentIn, snapshotAt, welcome } from '../testing/client-link-play.ts'
+import {
+  accepted,
+  ask,
+  ClientLinkPlay,
+  EPOCH_MS,
+  headAt,
+  kindsOf,
+  openOn,
+  OTHER_LOG,
+  questionItem,
+  rejected,
+  SCOPE,
+  sentIn,
+  snapshotAt,
+  welcome,
+} from '../testing/client-link-play.ts'
 import { SimulatedDevice } from '../testing/simulated-device.ts'
 import { rowsOf } from './outbox.ts'
 
@@ -81,5 +96,33 @@ describe('order', () => {
     one.on({ type: 'hinted' })
     expect([kindsOf(one.effects), one.client.device === greeted]).toEqual([['store', 'close'], false])
     expect(one.comesBack().said).toMatchObject([{ type: 'hello', device: one.client.device }])
+  })
+  test('[K28] what a fork puts in doubt is taken before what was taken behind it meanwhile, however little the server takes at once', () => {
+    const device = new SimulatedDevice()
+    away(device, 1, 1)
+    const play = new ClientLinkPlay(device, 2).on({ type: 'start' }).opens()
+    const terms = { durability: 'replicated', maxInFlight: 1 } as const
+    play.hears(welcome('snapshot', { head: headAt(6), ...terms })).on(ask(2))
+    play.isDeviceSilent = true
+    play.hears(snapshotAt(6, questionItem(1, 6)))
+    const [taking] = play.effects
+    play.hears(welcome('fork', { logId: OTHER_LOG, head: headAt(3), ...terms }), snapshotAt(3))
+    expect(play.questions).toEqual({ 1: 'kept', 2: 'kept' })
+    play.isDeviceSilent = false
+    if (taking?.type !== 'store') throw new Error('nothing is taken')
+    play.on({ ...device.transact(taking.change, SCOPE, EPOCH_MS), change: taking.change })
+    expect([play.questions, sentIn(play.said)]).toEqual([{ 1: 'sending', 2: 'waiting' }, [[1, 1]]])
+    expect(sentIn(play.hears(accepted(1, 4)).said)).toEqual([[2, 2]])
+  })
+  test('[K27] what is asked while the storage cannot be read goes behind what was in it all the time', () => {
+    const device = new SimulatedDevice()
+    away(device, 1, 1, 2)
+    device.mode = 'broken'
+    const next = away(device, 2, 3)
+    expect([next.questions, isKept(next)]).toEqual([{ 3: 'kept' }, [false]])
+    device.mode = 'well'
+    next.on(ask(4))
+    expect(kept(device)).toEqual([1, 2, 3, 4])
+    expect(sentIn(connects(next).said)).toEqual([1, 2, 3, 4].map((number) => [number, number]))
   })
 })

@@ -1,5 +1,6 @@
 /** What a page does with its device's storage. */
 import { describe, expect, test } from 'vitest'
+import { mintSessionId } from '../conversation/ids.ts'
 import { OUTBOX_EXPIRES_MS, OUTBOX_LEASE_MS, OUTBOX_PATIENCE_MS } from '../conversation/limits.ts'
 import {
   accepted,
@@ -13,6 +14,7 @@ import {
   openOn,
   pingAt,
   questionAt,
+  questionItem,
   rejected,
   SCOPE,
   sentIn,
@@ -111,7 +113,7 @@ describe('a page that was closed', () => {
     const device = new SimulatedDevice()
     openOn(device).on(ask(1), ask(2))
     const next = new ClientLinkPlay(device, 7).on({ type: 'start', former: away(device).client.page }).opens()
-    next.hears(welcome('snapshot', { head: headAt(6) }), { ...snapshotAt(6), items: [questionItem(1, 6)] } as ReturnType<typeof snapshotAt>)
+    next.hears(welcome('snapshot', { head: headAt(6) }), snapshotAt(6, questionItem(1, 6)))
     expect([sentIn(next.said), kept(device)]).toEqual([[[2, 1]], [2]])
   })
 
@@ -127,6 +129,21 @@ describe('a page that was closed', () => {
     // A log that does not have it after all gets it.
     unsettled.opens().hears(welcome('snapshot', { head: headAt(5), durability: 'replicated' }), snapshotAt(5))
     expect(unsettled.questions).toEqual({ 2: 'sending', 1: 'sending' })
+  })
+
+  test('[K95] what was left to another session leaves the device when a page shows it as its own, and not before it is settled', () => {
+    const device = new SimulatedDevice()
+    away(device, 0, 1, 2)
+    const elsewhere = (record: unknown): unknown => ({ ...(record as object), session: mintSessionId(() => new Uint8Array(16)) })
+    device.records = device.records.map(elsewhere)
+    const shown = [messageIdOf(1)]
+    for (const [settled, left] of [
+      [8, 2],
+      [9, 1],
+    ] as const) {
+      new ClientLinkPlay(device, settled).on({ type: 'start', rendered: { shown, head: 9, settled } })
+      expect(device.records).toHaveLength(left)
+    }
   })
 
   test('[K29] in the same tab is succeeded at once, and in another when its lease is over', () => {
@@ -321,17 +338,3 @@ describe('a page that is left', () => {
     expect(kindsOf(play.pass(1))).toEqual(['connect'])
   })
 })
-
-const questionItem = (number: number, seq: number) =>
-  ({
-    kind: 'question',
-    seq,
-    at: 0,
-    messageId: messageIdOf(number),
-    turnId: 'e'.repeat(24),
-    text: 'Why?',
-    inReplyTo: undefined,
-    status: 'sent',
-    isStopping: false,
-    reason: undefined,
-  }) as const

@@ -49,7 +49,8 @@ export function keep(client: ClientLink, ctx: ClientContext): ClientStep {
       const isTried = state.status !== 'keeping' && (state.status !== 'kept' || state.isTried)
       return { messageId, text, inReplyTo, place, page: isTried ? client.page : undefined }
     })
-  return rows.length === 0 ? [client, NONE] : askStore(client, { type: 'keep', rows }, ctx)
+  const isBlind = client.outbox.status !== 'absent' && client.outbox.birth === undefined
+  return rows.length === 0 ? [client, NONE] : askStore(client, { type: 'keep', rows, isBlind }, ctx)
 }
 
 const isOver = ({ status }: OutgoingState): boolean => status === 'refused' || status === 'expired'
@@ -131,19 +132,25 @@ export const sendTerms = ({ outbox, lastNumber }: ClientLink, link: OpenLink, no
 /** When the page has to take what it is going to send, or to hold on to what it sends; `undefined` while there is no such thing. */
 function takeAt({ outbox, questions }: ClientLink, link: OpenLink, now: number): number | undefined {
   if (outbox.status !== 'open' || countAsked(outbox, 'take') > 0) return undefined
-  let room = link.window - questions.filter(({ state }) => state.status === 'sending').length
   const times: number[] = []
   for (const { state, isKept } of questions) {
     const isOurs = state.status === 'waiting' || state.status === 'sending'
     if (isOurs && isKept) times.push(outbox.heldUntil - RENEW_MS)
     // What has to wait lets nothing pass, so nothing behind it is touched yet.
     if (state.status === 'keeping' || (state.status === 'waiting' && state.retryAt > now)) break
-    if (state.status === 'waiting') room -= 1
     if (state.status !== 'kept' || !isKept) continue
-    if (room > 0) times.push(state.heldUntil)
+    if (roomFor(questions, link) > 0) times.push(state.heldUntil)
     break
   }
   return times.length === 0 ? undefined : Math.min(...times)
+}
+
+/** How many more of them may be taken: what this page has already counts only if it is on its way or goes before them. */
+function roomFor(questions: Questions, link: OpenLink): number {
+  const next = questions.findIndex(({ state, isKept }) => state.status === 'kept' && isKept)
+  const first = next < 0 ? questions.length : next
+  const ours = questions.filter(({ state }, index) => state.status === 'sending' || (state.status === 'waiting' && index < first))
+  return Math.max(0, link.window - ours.length)
 }
 
 /** When something is to be sent, sent again or taken next, monotonic ms. */
@@ -159,9 +166,8 @@ export function sendingTimes(client: ClientLink, link: OpenLink): readonly (numb
 export function take(client: ClientLink, link: OpenLink, ctx: ClientContext): ClientStep {
   const at = takeAt(client, link, ctx.now)
   if (at === undefined || at > ctx.now) return [client, NONE]
-  const ours = client.questions.filter(({ state }) => state.status === 'waiting' || state.status === 'sending').length
   const accepted = client.questions.flatMap(({ messageId, state }) => (state.status === 'accepted' ? [messageId] : []))
-  return askStore(client, { type: 'take', page: client.page, room: Math.max(0, link.window - ours), accepted }, ctx)
+  return askStore(client, { type: 'take', page: client.page, room: roomFor(client.questions, link), accepted }, ctx)
 }
 
 /** A page whose link is gone lets others send what it was sending. */

@@ -205,7 +205,8 @@ function onStart(client: ClientLink, event: Extract<ClientEvent, { type: 'start'
   if (client.sockets > 0) return [client, NONE]
   const { former, rendered = NOTHING_RENDERED, rung = 'socket' } = event
   const loaded = { ...client, rung, home: rung, rendered, settled: rendered.settled }
-  return chain(askStore(loaded, { type: 'arrive', former }, ctx), (arriving) => connect(arriving, 0, ctx))
+  const settled = rendered.settled < rendered.head ? [] : rendered.shown
+  return chain(askStore(loaded, { type: 'arrive', former, settled }, ctx), (arriving) => connect(arriving, 0, ctx))
 }
 
 /** A page in the back/forward cache can hold neither a link nor what it was sending. */

@@ -21,4 +21,4 @@ export function enhance(root: ParentNode): void {
 
 enhance(document)
 for (const form of document.querySelectorAll<HTMLFormElement>('form[data-session]')) forgetOnSubmit(form)
-for (const place of document.querySelectorAll<HTMLElement>('div[data-session]')) offerKept(place)
+for (const place of document.querySelectorAll<HTMLElement>('div[data-visitor]')) offerKept(place)

@@ -97,7 +97,7 @@ async function transact(database: IDBDatabase, change: OutboxChange, scope: Outb
     for (const row of rows) if (!before.includes(row)) store.put(row)
     const kept = new Set(rows.map(({ messageId }) => messageId))
     for (const { messageId } of before) if (!kept.has(messageId)) store.delete([visitor, session, messageId])
-    if (change.type === 'arrive') deleteLeftBehind(store, scope, at)
+    if (change.type === 'arrive') deleteLeftBehind(store, scope, change, at)
     stored = { rows, at, isChanged: rows.length !== before.length || rows.some((row) => !before.includes(row)) }
   })
   await new Promise<void>((resolve, reject) => {
@@ -108,12 +108,12 @@ async function transact(database: IDBDatabase, change: OutboxChange, scope: Outb
   return { type: 'stored', birth: String(birth.result), ...stored }
 }
 
-function deleteLeftBehind(store: IDBObjectStore, scope: OutboxScope, at: number): void {
+function deleteLeftBehind(store: IDBObjectStore, scope: OutboxScope, arrival: Extract<OutboxChange, { type: 'arrive' }>, at: number): void {
   const all = store.openCursor()
   all.addEventListener('success', () => {
     const cursor = all.result
     if (cursor === null) return
-    if (isLeftBehind(cursor.value, scope, at)) cursor.delete()
+    if (isLeftBehind(cursor.value, scope, arrival, at)) cursor.delete()
     cursor.continue()
   })
 }

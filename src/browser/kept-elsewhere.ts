@@ -5,7 +5,7 @@
  * Shares no code with the chat page, so that other pages need not load any of that: names and key are those of `indexed-outbox.ts`.
  */
 
-/** Elements that are about what is kept carry `data-visitor` and `data-session`. */
+/** Elements that are about what is kept for one conversation carry `data-visitor` and `data-session`. */
 interface Owner {
   readonly visitor: string
   readonly session: string
@@ -43,12 +43,19 @@ export function forgetOnSubmit(form: HTMLFormElement): void {
   form.addEventListener('submit', () => void withRows((rows) => rows.delete(all(owner))).catch(reportError))
 }
 
-/** Shows each question that is kept for a conversation that has closed in a form of its own, which asks it in a new one. */
+/** An array sorts behind every text, so this is everything that begins with it. */
+const allOf = (visitor: string): IDBKeyRange => IDBKeyRange.bound([visitor], [visitor, []])
+
+/**
+ * Shows each question that is kept for a conversation that has closed in a form of its own, which asks it in a new one or deletes it:
+ * for the conversation that `place` names, or for all but those that it says are open.
+ */
 export function offerKept(place: HTMLElement): void {
-  const owner = ownerOf(place)
+  const { visitor, session: only, open = '' } = place.dataset
   const template = place.querySelector('template')
-  if (owner === undefined || template === null) return
-  const offer = ({ text, messageId }: KeptQuestion, index: number): void => {
+  if (visitor === undefined || template === null) return
+  const isOpen = new Set(open.split(' '))
+  const offer = ({ text, session, messageId }: KeptQuestion, index: number): void => {
     const copy = template.content.cloneNode(true)
     if (!(copy instanceof DocumentFragment)) return
     const [form, box, label] = [copy.querySelector('form'), copy.querySelector('textarea'), copy.querySelector('label')]
@@ -58,20 +65,31 @@ export function offerKept(place: HTMLElement): void {
     box.id += index
     label.htmlFor = box.id
     id.value = messageId
-    form.addEventListener(
-      'submit',
-      () => void withRows((rows) => rows.delete([owner.visitor, owner.session, messageId])).catch(reportError),
-    )
+    // Asked, it stays until the page of the new conversation shows it: the form may get no answer, and asks the same again then.
+    form.querySelector('button[type=button]')?.addEventListener('click', () => {
+      withRows((rows) => rows.delete([visitor, session, messageId])).catch(reportError)
+      form.remove()
+      place.hidden = place.querySelector('form') === null
+      focusOnHeading()
+    })
     place.append(copy)
     place.hidden = false
   }
   withRows((rows) => {
-    const found = rows.getAll(all(owner))
-    found.addEventListener('success', () => found.result.filter(isKept).forEach(offer))
+    const found = rows.getAll(only === undefined ? allOf(visitor) : all({ visitor, session: only }))
+    found.addEventListener('success', () => found.result.filter((row) => isKept(row) && !isOpen.has(row.session)).forEach(offer))
   }).catch(reportError)
 }
 
+/** What had the focus is gone. */
+function focusOnHeading(): void {
+  const heading = document.querySelector('h1')
+  heading?.setAttribute('tabindex', '-1')
+  heading?.focus()
+}
+
 interface KeptQuestion {
+  readonly session: string
   readonly messageId: string
   readonly text: string
 }
@@ -79,6 +97,6 @@ interface KeptQuestion {
 /** Anybody who had the device may have written it. */
 function isKept(value: unknown): value is KeptQuestion {
   if (typeof value !== 'object' || value === null) return false
-  const { text, messageId }: { readonly text?: unknown; readonly messageId?: unknown } = value
-  return typeof text === 'string' && typeof messageId === 'string'
+  const { text, session, messageId }: Partial<Record<keyof KeptQuestion, unknown>> = value
+  return [text, session, messageId].every((field) => typeof field === 'string')
 }

@@ -22,12 +22,18 @@ const STRANGER = { ...SCOPE, visitor: 'a stranger' }
 const keep = (number: number, page?: string): OutboxChange => ({
   type: 'keep',
   rows: [{ messageId: messageIdOf(number), text: `Question ${number}?`, inReplyTo: undefined, place: number, page }],
+  isBlind: false,
 })
 const take = (page: string, room = 8, ...accepted: readonly number[]): OutboxChange => ({
   type: 'take',
   page,
   room,
   accepted: accepted.map(messageIdOf),
+})
+const arrive = (former?: string, ...settled: readonly number[]): Extract<OutboxChange, { type: 'arrive' }> => ({
+  type: 'arrive',
+  former,
+  settled: settled.map(messageIdOf),
 })
 const ids = (...numbers: readonly number[]) => numbers.map(messageIdOf)
 const after = (changes: readonly OutboxChange[], at = NOW, rows: readonly OutboxRow[] = []): readonly OutboxRow[] =>
@@ -49,9 +55,27 @@ describe('keeping', () => {
   test('[K12][K25] takes twenty in a session and no more, and of those that come together all or none', () => {
     const full = after(Array.from({ length: UNSETTLED_QUESTIONS_MAX }, (_, index) => keep(index + 1)))
     expect(applyChange(full, keep(99), SCOPE, NOW)).toBe(full)
-    const both: OutboxChange = { type: 'keep', rows: [keep(98), keep(99)].flatMap((one) => (one.type === 'keep' ? one.rows : [])) }
+    const both: OutboxChange = {
+      type: 'keep',
+      isBlind: false,
+      rows: [keep(98), keep(99)].flatMap((one) => (one.type === 'keep' ? one.rows : [])),
+    }
     const almost = full.slice(1)
     expect(applyChange(almost, both, SCOPE, NOW)).toBe(almost)
+  })
+
+  test('[K27] puts what a page asked that has not seen the others behind them, in its order', () => {
+    const blind = (number: number): OutboxChange => {
+      const change = keep(number)
+      return change.type === 'keep' ? { ...change, isBlind: true } : change
+    }
+    expect(after([keep(5), keep(9), blind(1), blind(2), keep(30)]).map((row) => [numberOf(row), row.place])).toEqual([
+      [5, 5],
+      [9, 9],
+      [1, 10],
+      [2, 12],
+      [30, 30],
+    ])
   })
 
   test('[K25] changes nothing that it is not about', () => {
@@ -59,7 +83,7 @@ describe('keeping', () => {
     expect(applyChange(rows, { type: 'look' }, SCOPE, NOW)).toBe(rows)
     const [first] = rows
     expect(after([{ type: 'refuse', messageIds: ids(2), code: 'invalid' }], NOW, rows)[0]).toBe(first)
-    expect(after([{ type: 'arrive', former: 'A' }], NOW, rows)).toEqual(rows)
+    expect(after([arrive('A')], NOW, rows)).toEqual(rows)
   })
 })
 
@@ -85,8 +109,8 @@ describe('taking', () => {
     expect(senders(after([take('B')], NOW + OUTBOX_LEASE_MS - 1, held))).toEqual(['1A'])
     expect(senders(after([take('B')], NOW + OUTBOX_LEASE_MS, held))).toEqual(['1B'])
     expect(senders(after([{ type: 'release', page: 'A' }, take('B')], NOW, held))).toEqual(['1B'])
-    expect(senders(after([{ type: 'arrive', former: 'A' }, take('B')], NOW, held))).toEqual(['1B'])
-    expect(senders(after([{ type: 'arrive', former: 'C' }, take('B')], NOW, held))).toEqual(['1A'])
+    expect(senders(after([arrive('A'), take('B')], NOW, held))).toEqual(['1B'])
+    expect(senders(after([arrive('C'), take('B')], NOW, held))).toEqual(['1A'])
   })
 
   test('[K29] a lease from the future is one of a clock that was put back, and holds nothing', () => {
@@ -109,7 +133,7 @@ describe('taking', () => {
       fc.nat(9).map((number) => keep(number)),
       fc.record({ page, room: fc.nat(3) }).map((taken) => take(taken.page, taken.room)),
       page.map((name): OutboxChange => ({ type: 'release', page: name })),
-      page.map((former): OutboxChange => ({ type: 'arrive', former })),
+      page.map((former) => arrive(former)),
       fc.nat(9).map((number): OutboxChange => ({ type: 'forget', messageIds: ids(number) })),
     )
     fc.assert(
@@ -178,7 +202,7 @@ describe('what is found on a device', () => {
   test('[K33] that nobody can see any more is deleted: a stranger’s after a day, one’s own of another session after a week', () => {
     const day = NOW + OUTBOX_EXPIRES_MS
     const week = NOW + OUTBOX_KEPT_MAX_MS
-    const isLeft = (record: unknown, at: number): boolean => isLeftBehind(record, SCOPE, at)
+    const isLeft = (record: unknown, at: number): boolean => isLeftBehind(record, SCOPE, arrive(), at)
     expect([isLeft({ ...row, ...STRANGER }, day), isLeft({ ...row, ...STRANGER }, day + 1)]).toEqual([false, true])
     expect([isLeft({ ...row, ...ELSEWHERE }, week), isLeft({ ...row, ...ELSEWHERE }, week + 1)]).toEqual([false, true])
     expect([isLeft(row, week + 1), isLeft(old, week), isLeft({ ...old, ...ELSEWHERE }, week), isLeft('?', week)]).toEqual([
@@ -187,5 +211,14 @@ describe('what is found on a device', () => {
       false,
       false,
     ])
+  })
+  test('[K95] that was asked elsewhere in its session’s place is deleted: one’s own, from another session, once it is there for good', () => {
+    const isLeft = (record: unknown, ...settled: readonly number[]): boolean => isLeftBehind(record, SCOPE, arrive('A', ...settled), NOW)
+    expect([isLeft({ ...row, ...ELSEWHERE }, 1), isLeft({ ...row, ...ELSEWHERE }, 2), isLeft({ ...old, ...ELSEWHERE }, 7)]).toEqual([
+      true,
+      false,
+      true,
+    ])
+    expect([isLeft(row, 1), isLeft({ ...row, ...STRANGER }, 1)]).toEqual([false, false])
   })
 })

@@ -38,10 +38,12 @@ export type NewRow = Pick<OutboxRow, 'messageId' | 'text' | 'inReplyTo' | 'place
 export type OutboxChange =
   /** Only what there is. */
   | { readonly type: 'look' }
-  /** A page was loaded; what `former`, the page before it in the same tab, was sending is free. */
-  | { readonly type: 'arrive'; readonly former: string | undefined }
-  /** All of them or none: whoever sees one of a page's questions must see those before it. */
-  | { readonly type: 'keep'; readonly rows: readonly NewRow[] }
+  /**
+   * A page was loaded; what `former`, the page before it in the same tab, was sending is free. `settled`: what its log holds for good.
+   */
+  | { readonly type: 'arrive'; readonly former: string | undefined; readonly settled: readonly MessageId[] }
+  /** All of them or none: whoever sees one of a page's questions must see those before it. `isBlind`: the page has not seen what there is, and goes behind it. */
+  | { readonly type: 'keep'; readonly rows: readonly NewRow[]; readonly isBlind: boolean }
   /**
    * The page is about to send, in order, what it holds and `room` more. It stops at the first row that another page is sending, so
    * nothing overtakes; `accepted` are those that it knows to be in the log.
@@ -102,9 +104,10 @@ const mayWithdraw = (row: OutboxRow, at: number): boolean => row.sender === unde
 function keep(rows: Rows, change: Extract<OutboxChange, { type: 'keep' }>, { visitor, session }: OutboxScope, at: number): Rows {
   const fresh = change.rows.filter((row) => !rows.some(({ messageId }) => messageId === row.messageId))
   if (fresh.length === 0 || rows.length + fresh.length > UNSETTLED_QUESTIONS_MAX) return rows
+  const behind = change.isBlind ? Math.max(0, ...rows.map(({ place }) => place)) : 0
   const added = fresh.map(({ page, ...row }): OutboxRow => {
     const sender = page === undefined ? undefined : { page, until: at }
-    return { form: FORM, visitor, session, ...row, keptAt: at, sender, refused: undefined }
+    return { form: FORM, visitor, session, ...row, place: behind + row.place, keptAt: at, sender, refused: undefined }
   })
   return sorted([...rows, ...added])
 }
@@ -171,11 +174,20 @@ export function rowsOf(found: readonly unknown[], scope: OutboxScope): Rows {
 /** Two pages that did not know of each other may have given the same place. */
 const sorted = (rows: Rows): Rows => rows.toSorted((one, other) => one.place - other.place || one.keptAt - other.keptAt)
 
-/** Whether a record is only in the way: nobody who could still see it has any use for it. */
-export function isLeftBehind(found: unknown, scope: OutboxScope, at: number): boolean {
+/**
+ * Whether a page that arrives finds this record only in the way: nobody who could still see it has any use for it, or it was asked in
+ * the page's session instead of one that had closed.
+ */
+export function isLeftBehind(
+  found: unknown,
+  scope: OutboxScope,
+  { settled }: Extract<OutboxChange, { type: 'arrive' }>,
+  at: number,
+): boolean {
   const row = readRow(found)
   // What cannot be read is not ours to delete.
   if (row === undefined) return false
   if (row.visitor !== scope.visitor) return isExpired(row, at)
-  return row.session !== scope.session && row.keptAt !== UNKNOWN_TIME && at - row.keptAt > OUTBOX_KEPT_MAX_MS
+  if (row.session === scope.session) return false
+  return settled.includes(row.messageId) || (row.keptAt !== UNKNOWN_TIME && at - row.keptAt > OUTBOX_KEPT_MAX_MS)
 }

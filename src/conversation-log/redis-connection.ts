@@ -227,6 +227,7 @@ class Line {
       // A client that is destroyed while it connects goes on connecting.
       if (this.#reason !== undefined) this.#client.destroy()
     }
+    if (this.#reason !== undefined) throw this.#reason
     this.#watch()
   }
 

@@ -109,7 +109,10 @@ export class RedisServers implements AsyncDisposable {
   /** Sends a command about keys of one partition. @throws LogError */
   send(partition: Partition, args: readonly string[]): Promise<Reply> {
     const server = this.serverOf(partition)
-    if (server === undefined) return Promise.reject(this.#unreached())
+    if (server === undefined) {
+      this.#learnSoon()
+      return Promise.reject(this.#unreached())
+    }
     return server.connection.send(args).catch((error: unknown) => this.#recover({ partition, args, server, tries: 1 }, error))
   }
 
@@ -227,7 +230,8 @@ export class RedisServers implements AsyncDisposable {
       this.#isLearningDue = false
       const error = await this.#learnOnce()
       if (error?.kind === 'fatal') this.#unfitFor(error)
-      const isWhole = error === undefined && this.servers.every(({ connection }) => connection.isReady)
+      // While a replica takes its master's place nobody has the slots.
+      const isWhole = error === undefined && this.#owners.every((server) => server?.connection.isReady === true)
       this.#failures = isWhole ? 0 : this.#failures + 1
       if (!isWhole && (this.#isCluster !== false || error !== undefined)) this.#isLearningDue = true
       const waitMs = backoffMs({ baseMs: REDIS_RECONNECT_BASE_MS, capMs: REDIS_RECONNECT_CAP_MS }, Math.max(1, this.#failures), chance)
@@ -342,7 +346,7 @@ export class RedisServers implements AsyncDisposable {
     server.facts = facts
   }
 
-  /** A log of a newer release is refused, untouched. */
+  /** A log of a newer release, or of a format that there is no more, is refused, untouched. */
   async #checkFormat(server: RedisServer, send: Send): Promise<void> {
     const { all, formatKey } = this.#options.partitions
     if (all[0] === undefined || this.serverOf(all[0]) !== server) return
@@ -352,6 +356,10 @@ export class RedisServers implements AsyncDisposable {
     const [format, partitions] = String(known).split(' ').map(Number)
     if (Number(format) > REDIS_FORMAT) {
       throw new LogError('fatal', `the log in Redis was written by a newer version (format ${format}, this one knows ${REDIS_FORMAT})`)
+    }
+    if (format !== REDIS_FORMAT || !Number.isSafeInteger(partitions)) {
+      const where = `“${String(known)}” at ${formatKey}; this one knows ${REDIS_FORMAT}`
+      throw new LogError('fatal', `the log in Redis has a format that this version cannot read (${where})`)
     }
     throw new LogError('fatal', `the log in Redis has ${partitions} partitions, and this version works with ${all.length}`)
   }

@@ -344,23 +344,30 @@ export class RedisStore implements AsyncLog {
 
   // ── the whole ──────────────────────────────────────────────────────────────
 
+  /** A Cluster works while most of its partitions do: those whose master is away are offline, the others go on. */
   async probe(): Promise<void> {
+    const { servers, partitions } = this.#options
+    const reached = servers.servers
+    const outcomes = await Promise.allSettled(reached.map((server) => this.#probeServer(server.partitions)))
+    const works = outcomes.map(({ status }, index) => (status === 'fulfilled' ? (reached[index]?.partitions.length ?? 0) : 0))
+    if (works.reduce((sum, count) => sum + count, 0) * 2 > partitions.all.length) return
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw toLogError(outcome.reason)
+    // Not even one server is known; the first partition's says why.
+    await this.#probeServer(partitions.all)
+    throw new LogError('unavailable', 'most of the Redis Cluster is not there')
+  }
+
+  async #probeServer([partition]: readonly Partition[]): Promise<void> {
     const { servers, process, random } = this.#options
-    const [first] = this.#options.partitions.all
-    const all = servers.servers.length > 0 ? servers.servers.map(({ partitions }) => partitions[0]) : [first]
+    if (partition === undefined) return
     const value = Buffer.from(random(8)).toString('hex')
-    await Promise.all(
-      all.map(async (partition) => {
-        if (partition === undefined) return
-        const key = `${partition.probe}:${process}`
-        const [, read] = await Promise.all([
-          servers.send(partition, ['SET', key, value, 'EX', PROBE_SECONDS]),
-          servers.send(partition, ['GET', key]),
-        ])
-        if (read !== value) throw new LogError('unavailable', 'Redis read back something else than was written')
-        await servers.inspect(partition)
-      }),
-    )
+    const key = `${partition.probe}:${process}`
+    const [, read] = await Promise.all([
+      servers.send(partition, ['SET', key, value, 'EX', PROBE_SECONDS]),
+      servers.send(partition, ['GET', key]),
+    ])
+    if (read !== value) throw new LogError('unavailable', 'Redis read back something else than was written')
+    await servers.inspect(partition)
   }
 
   async tally(): Promise<QuestionTally> {

@@ -80,6 +80,8 @@ export const SNAPSHOT_ITEMS_MAX = 20
 export const HELLO_TIMEOUT_MS = 5_000
 /** A ping at least this often, both for the peer's sake and to find silent holes. */
 export const PING_INTERVAL_MS = 15_000
+/** Whether what was accepted is settled is looked for this soon, and then after twice as long each time, at most a ping's interval. */
+export const SETTLED_LOOK_MS = 250
 /** A link without any traffic for this long is dead. */
 export const LINK_SILENCE_MAX_MS = 20_000
 /** Delivery to a slow reader pauses above this many buffered bytes … */

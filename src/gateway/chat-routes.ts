@@ -52,7 +52,8 @@ async function latest(context: GatewayContext, request: Request, h: ResponseTool
 async function list(shell: PageShell, request: Request, h: ResponseToolkit, notice?: string): ReturnType<Handler> {
   const { context } = shell
   const now = context.clock.now()
-  const sessions = await context.sessions.list(context.visitorOf(request))
+  const visitor = context.visitorOf(request)
+  const sessions = await context.sessions.list(visitor)
   const conversations = sessions.map((session) => {
     const time = formatTime(session.createdAt, now, ENGLISH.item)
     const { questions } = session
@@ -72,6 +73,11 @@ async function list(shell: PageShell, request: Request, h: ResponseToolkit, noti
     section: 'conversations',
     robots: 'none',
     conversations,
+    kept: {
+      visitor: deviceOwnerOf(visitor, context.settings.secret),
+      open: sessions.map(({ id }) => id).join(' '),
+      action: context.paths.at('/conversations'),
+    },
     notice,
     deleted: isNews ? fill(ENGLISH.list.deleted, { time: formatTime(deletedAt, now, ENGLISH.item) }) : undefined,
   })

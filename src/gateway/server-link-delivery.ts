@@ -2,9 +2,16 @@
  * Following the log for a browser that is live: one read at a time, from the link's own cursor, while the browser takes what it is
  * given. Pure.
  */
-import { READ_ENTRIES_MAX, SEND_BUFFER_CHECK_MS, SEND_BUFFER_PAUSE_BYTES, SLOW_READER_MAX_MS } from '../conversation/limits.ts'
+import {
+  PING_INTERVAL_MS,
+  READ_ENTRIES_MAX,
+  SEND_BUFFER_CHECK_MS,
+  SEND_BUFFER_PAUSE_BYTES,
+  SETTLED_LOOK_MS,
+  SLOW_READER_MAX_MS,
+} from '../conversation/limits.ts'
 import { goodbye, NONE, send } from './server-link-effects.ts'
-import type { Delivery, Live, LinkContext, LinkEffect, LinkStep, ReadOutcome } from './server-link-state.ts'
+import type { Delivery, Live, LinkContext, LinkEffect, LinkStep, OpenedSession, ReadOutcome, Unsettled } from './server-link-state.ts'
 
 const STORE_RETRY_MS = 250
 const STORE_RETRY_MAX_MS = 5_000
@@ -25,7 +32,10 @@ export function onReadLive(link: Live, result: ReadOutcome, ctx: LinkContext): L
       const last = entries.at(-1)
       const cursor = last === undefined ? link.cursor : { logId, seq: last.seq, id: last.id }
       const isDirty = link.isDirty || entries.length === READ_ENTRIES_MAX
-      return [{ ...link, delivery: IDLE, cursor, head, settled, isDirty }, entries.length > 0 ? [{ type: 'deliver', entries }] : NONE]
+      const deliver: readonly LinkEffect[] = entries.length > 0 ? [{ type: 'deliver', entries }] : NONE
+      const read: Live = { ...link, delivery: IDLE, cursor, head, settled, isDirty }
+      if (link.unsettled === undefined || settled < link.unsettled.seq) return [read, deliver]
+      return [{ ...read, pings: link.pings + 1, unsettled: undefined }, [...deliver, pingOf(read)]]
     }
   }
 }
@@ -47,9 +57,20 @@ export function retrying(delivery: Delivery, what: 'reading' | 'folding', ctx: L
 }
 
 /** A heartbeat that says where the log stood; looking at it with each finds what a missed bell did not say. */
-export function ping(link: Live): LinkStep {
-  const n = link.pings + 1
-  return [{ ...link, pings: n, isDirty: true }, [send({ type: 'ping', n, head: link.head, settled: link.settled })]]
+export const ping = (link: Live): LinkStep => [{ ...link, pings: link.pings + 1, isDirty: true }, [pingOf(link)]]
+
+const pingOf = ({ pings, head, settled }: Live): LinkEffect => send({ type: 'ping', n: pings + 1, head, settled })
+
+/** What is to be looked for after the log took entries up to `seq`, where acceptance alone is no promise. */
+export function unsettledAt(seq: number, settled: number, { durability }: OpenedSession, now: number): Unsettled | undefined {
+  const willSettle = durability === 'replicated' || durability === 'best-effort'
+  return willSettle && seq > settled ? { seq, lookAt: now + SETTLED_LOOK_MS, waitMs: SETTLED_LOOK_MS } : undefined
+}
+
+/** Reads again, to see whether it is settled now. */
+export function lookForSettled(link: Live, { seq, waitMs }: Unsettled, ctx: LinkContext): LinkStep {
+  const next = Math.min(PING_INTERVAL_MS, waitMs * 2)
+  return [{ ...link, isDirty: true, unsettled: { seq, lookAt: ctx.now + next, waitMs: next } }, NONE]
 }
 
 /** Looks at a slow reader again. */

@@ -10,7 +10,7 @@ import { checkQuestion } from '../conversation/question-text.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import { PROTOCOL_VERSION, type ClientFrame, type SendFrame, type ServerFrame } from '../protocol/protocol.ts'
 import { takeToken } from '../resilience/token-bucket.ts'
-import { ping } from './server-link-delivery.ts'
+import { ping, unsettledAt } from './server-link-delivery.ts'
 import { goodbye, NONE, OVERLOAD_RETRY_MS, send, SWITCHED_OFF_RETRY_MS, TRY_LATER_MS } from './server-link-effects.ts'
 import type { AskedResult, Live, LinkContext, LinkEffect, LinkStep, Open, ServerLink } from './server-link-state.ts'
 
@@ -92,14 +92,16 @@ const refuseQuestion = (link: Live, refusal: Refusal, reason: string): LinkStep 
 ]
 
 /** What the log said to a question. */
-export function onAsked(before: Live, messageId: MessageId, result: AskedResult): LinkStep {
+export function onAsked(before: Live, messageId: MessageId, result: AskedResult, ctx: LinkContext): LinkStep {
   const link: Live = { ...before, asking: Math.max(0, before.asking - 1) }
   switch (result.type) {
     case 'accepted': {
       const { number, duplicate, cursor } = result
       // The log is known to reach there: a heartbeat that said less would make the browser doubt it.
       const head = cursor.seq > (link.head?.seq ?? 0) ? { seq: cursor.seq, id: cursor.id } : link.head
-      return [{ ...link, head, isDirty: true }, [send({ type: 'accepted', messageId, number, seq: cursor.seq, duplicate })]]
+      const seq = Math.max(cursor.seq, link.unsettled?.seq ?? 0)
+      const unsettled = unsettledAt(seq, link.settled, link.opened, ctx.now)
+      return [{ ...link, head, unsettled, isDirty: true }, [send({ type: 'accepted', messageId, number, seq: cursor.seq, duplicate })]]
     }
     case 'conflict':
       return refuseQuestion(link, { messageId, code: 'conflict', temporary: false }, 'conflict')

@@ -3,7 +3,7 @@
  */
 import { PING_INTERVAL_MS, RECONNECT_BASE_MS, RECONNECT_CAP_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
 import type { ServerFrame } from '../protocol/protocol.ts'
-import { IDLE, retrying } from './server-link-delivery.ts'
+import { IDLE, retrying, unsettledAt } from './server-link-delivery.ts'
 import { goodbye, NONE, OVERLOAD_RETRY_MS, send, TRY_LATER_MS } from './server-link-effects.ts'
 import type {
   FoldResult,
@@ -85,6 +85,7 @@ export function show(link: Positioning | Live, result: FoldResult, ctx: LinkCont
         delivery: IDLE,
         isDirty: true,
         asking,
+        unsettled: unsettledAt(head?.seq ?? 0, settled, opened, ctx.now),
         pings,
         pingAt,
       }
@@ -110,6 +111,7 @@ function goLive(link: Positioning, position: ReadOutcome & { readonly type: 'ent
     // What was appended while the link was being opened rang for nobody.
     isDirty: true,
     asking: 0,
+    unsettled: unsettledAt(head?.seq ?? 0, settled, opened, ctx.now),
     pings: 0,
     pingAt: ctx.now + PING_INTERVAL_MS,
   }

@@ -46,6 +46,13 @@ export type Delivery =
   | { readonly status: 'paused'; readonly since: number; readonly buffered: number; readonly checkAt: number }
   | { readonly status: 'retrying'; readonly failures: number; readonly at: number; readonly what: 'reading' | 'folding' }
 
+/** The log took entries up to `seq` and may still lose them: it is read again at `lookAt`, and `waitMs` after that. */
+export interface Unsettled {
+  readonly seq: number
+  readonly lookAt: number
+  readonly waitMs: number
+}
+
 export interface LiveLink {
   readonly opened: OpenedSession
   /** The last entry that was sent. */
@@ -57,6 +64,7 @@ export interface LiveLink {
   readonly isDirty: boolean
   /** Questions given to the log and not answered. */
   readonly asking: number
+  readonly unsettled: Unsettled | undefined
   readonly pings: number
   readonly pingAt: number
 }

@@ -11,7 +11,7 @@
  * Durable before visible: `accepted` follows the log's own answer, and what is delivered was read from the log.
  */
 import { HELLO_TIMEOUT_MS, LINK_SILENCE_MAX_MS, PING_INTERVAL_MS } from '../conversation/limits.ts'
-import { onPaused, onReadLive, ping, pull } from './server-link-delivery.ts'
+import { lookForSettled, onPaused, onReadLive, ping, pull } from './server-link-delivery.ts'
 import { goodbye, NONE, send } from './server-link-effects.ts'
 import { isSameStanding, type ServiceStanding } from '../protocol/protocol.ts'
 import { onAsked, onFrames } from './server-link-frames.ts'
@@ -55,7 +55,12 @@ export function nextDeadline(link: ServerLink): number | undefined {
     case 'positioning':
       return link.heardAt + LINK_SILENCE_MAX_MS
     case 'live':
-      return Math.min(link.heardAt + LINK_SILENCE_MAX_MS, link.pingAt, deliveryDeadline(link.delivery))
+      return Math.min(
+        link.heardAt + LINK_SILENCE_MAX_MS,
+        link.pingAt,
+        deliveryDeadline(link.delivery),
+        link.unsettled?.lookAt ?? Number.POSITIVE_INFINITY,
+      )
   }
 }
 
@@ -83,7 +88,7 @@ function react(link: Open, event: LinkEvent, ctx: LinkContext): LinkStep {
     case 'folded':
       return onFolded(link, event.result, ctx)
     case 'asked':
-      return link.status === 'live' ? onAsked(link, event.messageId, event.result) : [link, NONE]
+      return link.status === 'live' ? onAsked(link, event.messageId, event.result, ctx) : [link, NONE]
     case 'rung':
       return link.status === 'live' && !link.isDirty ? [{ ...link, isDirty: true }, NONE] : [link, NONE]
     case 'level':
@@ -125,6 +130,7 @@ function onTick(link: Open, ctx: LinkContext): LinkStep {
     const effect: LinkEffect = what === 'reading' ? { type: 'read', after: link.cursor } : { type: 'fold' }
     return [{ ...link, delivery: { status: what, failures } }, [effect]]
   }
+  if (link.unsettled !== undefined && link.unsettled.lookAt <= ctx.now) return lookForSettled(link, link.unsettled, ctx)
   if (link.pingAt > ctx.now) return [link, NONE]
   return ping({ ...link, pingAt: ctx.now + PING_INTERVAL_MS })
 }

@@ -232,6 +232,8 @@ export const ENGLISH = {
     deleted: 'The conversation was deleted at {time}, with everything in it.',
     deletedTitle: 'Success',
     closes: 'It will close at {time} if you do not ask anything else.',
+    unsent:
+      'These questions are still on your device, and their conversations have closed. You can send them in a new conversation or delete them.',
   },
   remove: {
     heading: 'Are you sure you want to delete this conversation?',
@@ -285,8 +287,9 @@ export const ENGLISH = {
     closedTitle: 'This conversation has closed',
     closed: 'It has been deleted, or it closed because nothing was asked for a while.',
     closedKept: 'Your unsent question is in the box below. You can send it in a new conversation.',
-    closedUnsent: 'These questions are still on your device. You can send them in a new conversation.',
+    closedUnsent: 'These questions are still on your device. You can send them in a new conversation or delete them.',
     closedSend: 'Send in a new conversation',
+    closedDelete: 'Delete from this device',
     problemTitle: 'Sorry, there is a problem with the service',
     problem: 'Try again later.',
     problemKept: 'Your conversations are kept.',

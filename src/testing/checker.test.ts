@@ -159,6 +159,13 @@ describe('the checker', () => {
     expect(broken([loaded, typed(), loaded, view(0, []), rest()])).toEqual([])
   })
 
+  test('[I0] asks no order of a page that could not read what its device keeps', () => {
+    const both: readonly HistoryRecord[] = [loaded, typed(), typed('m2', 'And?')]
+    const overtakes = durable(message(1, { messageId: 'm2', text: 'And?' }))
+    expect(broken([...both, inTab({ type: 'blind', messageId: 'm2' }), overtakes])).toEqual([])
+    expect(broken([...both, inTab({ type: 'blind', messageId: 'm1' }), overtakes])).toEqual(['I5'])
+  })
+
   test('[I0] asks no promise of an old copy that people put back, and everything of what follows', () => {
     expect(broken([...good.slice(0, -1), branch(1, { isRestored: true }), forked, view(1, [question('sent')])])).toEqual([])
     expect(broken([...good.slice(0, -1), branch(1, { isRestored: true }), view(1, [question('sent')])])).toEqual(['I9'])

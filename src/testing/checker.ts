@@ -38,6 +38,7 @@ export class Checker {
       case 'left':
       case 'forked':
       case 'view':
+      case 'blind':
       case 'cursor':
       case 'quiet':
       case 'claimed':

@@ -34,11 +34,25 @@ export const welcome = (outcome: WelcomeFrame['outcome'], changes: Partial<Welco
   ...ALL_WORKS,
   ...changes,
 })
-export const snapshotAt = (seq: number): ServerFrame => ({
+type Items = Extract<ServerFrame, { type: 'snapshot' }>['items']
+export const snapshotAt = (seq: number, ...items: Items): ServerFrame => ({
   type: 'snapshot',
   head: seq === 0 ? undefined : headAt(seq),
-  items: [],
+  items,
   earlier: 0,
+})
+/** A question that waits for its answer, in a snapshot. */
+export const questionItem = (number: number, seq: number): Items[number] => ({
+  kind: 'question',
+  seq,
+  at: 0,
+  messageId: messageIdOf(number),
+  turnId: TURN,
+  text: 'Why?',
+  inReplyTo: undefined,
+  status: 'sent',
+  isStopping: false,
+  reason: undefined,
 })
 /** An entry that shows nothing, so that it can stand anywhere. */
 export const entryAt = (seq: number): ServerFrame => entryFrame({ seq, kind: 'stop-requested', turnId: TURN })

@@ -80,6 +80,8 @@ export type TabFact =
   | { readonly type: 'forked' }
   /** What the page shows now: the last items of the conversation, at this place in the log. */
   | { readonly type: 'view'; readonly seq: number; readonly id: string | undefined; readonly items: readonly ShownItem[] }
+  /** The page sends this question though it has never been able to read what its device keeps. */
+  | { readonly type: 'blind'; readonly messageId: string }
   /** The page told a server that its view stands here. */
   | { readonly type: 'cursor'; readonly seq: number; readonly id: string }
   /** The page shows a working link and has heard nothing for so long, awake all the while. */

@@ -1,4 +1,5 @@
 /** One server link that is told what happens to it, with a log of five entries for it to stand on. */
+import type { Durability } from '../conversation/durability.ts'
 import type { Entry } from '../conversation/entry.ts'
 import type { Cursor, DeviceId, EntryId, LogId, MessageId, SessionId, TurnId } from '../conversation/ids.ts'
 import { READ_ENTRIES_MAX, SEND_BUFFER_PAUSE_BYTES } from '../conversation/limits.ts'
@@ -40,16 +41,20 @@ export const heard = (...frames: readonly ClientFrame[]): LinkEvent => ({
 export const GARBAGE: LinkEvent = { type: 'frames', frames: [{ ok: false, problem: 'not JSON' }] }
 const OPENED: OpenedSession = { session: SESSION, device: DEVICE, logId: LOG, lastNumber: 3, durability: 'fsync', standing: ALL_WORKS }
 export const opened: LinkEvent = { type: 'opened', result: { type: 'opened', opened: OPENED } }
+export const openedAs = (durability: Durability): LinkEvent => ({
+  type: 'opened',
+  result: { type: 'opened', opened: { ...OPENED, durability } },
+})
 
 /** The log up to `head`, read after `after`. */
-export const read = (after: number, head: number, logId = LOG): LinkEvent => ({
+export const read = (after: number, head: number, logId = LOG, settled = head): LinkEvent => ({
   type: 'read',
   result: {
     type: 'entries',
     logId,
     entries: Array.from({ length: Math.min(head - after, READ_ENTRIES_MAX) }, (_, index) => entryAt(after + 1 + index)),
     head: head === 0 ? undefined : { seq: head, id: idOf(head) },
-    settled: head,
+    settled,
   },
 })
 export const readFailed: LinkEvent = { type: 'read', result: { type: 'failed' } }

@@ -41,6 +41,8 @@ export class SessionChecker {
   readonly #sent = new Map<number, LogNode>()
   /** Questions that their devices have forgotten because the log will keep them. */
   readonly #entrusted = new Set<string>()
+  /** Questions of pages that could not know of earlier ones. */
+  readonly #blind = new Set<string>()
   /** In each lineage, up to where the store says that it will keep everything. */
   readonly #settled = new Map<number, number>()
   /** The lineage of the last old copy that people put back. */
@@ -70,6 +72,9 @@ export class SessionChecker {
         return
       case 'forgot':
         this.#forgot(entry)
+        return
+      case 'blind':
+        this.#blind.add(entry.messageId)
         return
       case 'marked':
         this.#marked(entry)
@@ -190,7 +195,7 @@ export class SessionChecker {
     this.#places.set(id, [...(this.#places.get(id) ?? []), { lineage, node }])
     if (was === undefined) return
     // What a store forgot is sent again when its page hears of it, and something else may be in the log by then.
-    const overtaken = this.#tree.lineages.size > 1 ? undefined : this.#tab(was.tab).overtaken(id, before)
+    const overtaken = this.#tree.lineages.size > 1 || this.#blind.has(id) ? undefined : this.#tab(was.tab).overtaken(id, before)
     if (overtaken !== undefined) this.#broken('I5', `question ${id} overtook ${overtaken}, which was typed before it`)
     const after = was.after.get(lineage)
     if (after !== undefined && !continues(before, after))

@@ -26,7 +26,7 @@ export class SimulatedDevice {
     const changed = new Set([...rows, ...before].map(keyOf))
     const others = this.records.filter((record) => {
       const key = isRecord(record) ? keyOf(record) : undefined
-      const isOld = change.type === 'arrive' && isLeftBehind(record, scope, at)
+      const isOld = change.type === 'arrive' && isLeftBehind(record, scope, change, at)
       return !isOld && (key === undefined || !changed.has(key))
     })
     this.records = [...others, ...rows]

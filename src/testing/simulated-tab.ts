@@ -314,6 +314,9 @@ export class SimulatedTab {
   #observeSaid(frame: ClientFrame): void {
     const cursor = toldBy(frame)
     if (cursor !== undefined) this.#record({ type: 'cursor', seq: cursor.seq, id: cursor.id })
+    const { outbox } = this.#client
+    if (frame.type === 'send' && outbox.status === 'failing' && outbox.birth === undefined)
+      this.#record({ type: 'blind', messageId: frame.messageId })
   }
 
   #watch(): void {

@@ -48,3 +48,9 @@ describe('the promise', () => {
     expect(new Set(once).size).toBe(once.length)
   })
 })
+
+describe('seeds that once found something', () => {
+  test.each([701_540])('[K28] seed %i: what a fork put in doubt was never taken, for what was taken behind it', (seed) => {
+    expect(simulate({ seed }).violations).toEqual([])
+  })
+})

@@ -1,6 +1,6 @@
 /** A real Chromium on the real service, with an agent that says what the test tells it to. */
 import { AxeBuilder } from '@axe-core/playwright'
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page, type WebSocketRoute } from 'playwright-core'
 import * as v from 'valibot'
 import { createHeldAgent, type HeldAgent } from '../held-agent.ts'
 import { startServer, temporaryFolder, type RunningServer } from '../server-process.ts'
@@ -131,6 +131,28 @@ export async function blockLinks(context: BrowserContext): Promise<void> {
   await context.route('**/events?*', (route) => route.abort())
 }
 
+/** Halts whatever runs in the tab, as a device that sleeps does, until it is disposed of. The state that DevTools can set does nothing to a page without a screen. */
+export async function freeze(page: Page): Promise<Disposable> {
+  const devtools = await page.context().browser()?.newBrowserCDPSession()
+  if (devtools === undefined) throw new Error('no browser to freeze in')
+  const renderers = async (): Promise<ReadonlyMap<number, number>> => {
+    const { processInfo } = await devtools.send('SystemInfo.getProcessInfo')
+    return new Map(processInfo.filter(({ type }) => type === 'renderer').map(({ id, cpuTime }) => [id, cpuTime]))
+  }
+  // Nothing says which process is the tab's: it is the one that has been busy.
+  const before = await renderers()
+  await page.evaluate(() => {
+    for (const until = performance.now() + 300; performance.now() < until;);
+  })
+  const spent = [...(await renderers())].map(([id, cpuTime]) => ({ id, spent: cpuTime - (before.get(id) ?? 0) }))
+  const [busiest] = spent.toSorted((one, other) => other.spent - one.spent)
+  if (busiest === undefined) throw new Error('no tab to freeze')
+  process.kill(busiest.id, 'SIGSTOP')
+  const ice = new DisposableStack()
+  ice.defer(() => void process.kill(busiest.id, 'SIGCONT'))
+  return ice
+}
+
 /** Ends a browser as a crash or a dead battery does: at once, and with everything that it has not written yet. */
 export async function killBrowser(context: BrowserContext, page: Page): Promise<void> {
   const devtools = await context.browser()?.newBrowserCDPSession()
@@ -147,3 +169,52 @@ export async function killBrowser(context: BrowserContext, page: Page): Promise<
   await closed
   if (!page.isClosed()) throw new Error('the browser lives on')
 }
+
+/** What the network does to the live link: nothing, loses questions, or loses what the server says of them. */
+export interface Network {
+  loses: 'nothing' | 'questions' | 'answers'
+  /** Ends every link there is. */
+  cut(): Promise<void>
+}
+
+export async function lossy(context: BrowserContext): Promise<Network> {
+  const sockets = new Set<WebSocketRoute>()
+  const network: Network = {
+    loses: 'nothing',
+    async cut() {
+      for (const socket of sockets) await socket.close({ code: 1012 })
+      sockets.clear()
+    },
+  }
+  await context.routeWebSocket('**/ws', (socket) => {
+    const server = socket.connectToServer()
+    sockets.add(socket)
+    socket.onMessage((message) => {
+      if (network.loses !== 'questions' || !String(message).includes('"send"')) server.send(message)
+    })
+    server.onMessage((message) => {
+      if (network.loses !== 'answers') socket.send(message)
+    })
+  })
+  return network
+}
+
+/** Waits until the device keeps so many questions. */
+export const keeps = (page: Page, count: number): Promise<unknown> =>
+  page.waitForFunction(
+    (wanted) =>
+      new Promise<boolean>((resolve) => {
+        const opening = indexedDB.open('chat')
+        // Before the page has made it: one without its stores must not come to be.
+        opening.onupgradeneeded = () => opening.transaction?.abort()
+        opening.addEventListener('error', () => resolve(false))
+        opening.onsuccess = () => {
+          const all = opening.result.transaction('outbox').objectStore('outbox').getAll()
+          all.onsuccess = () => {
+            opening.result.close()
+            resolve(all.result.length === wanted)
+          }
+        }
+      }),
+    count,
+  )

@@ -125,3 +125,29 @@ test('[K16] asked to move in the middle of an answer, the page goes on where it 
   expect((await said(page)).match(/First part\.|Second part\.|Third part\./g)).toEqual(['First part.', 'Second part.', 'Third part.'])
   await visitor.context.close()
 })
+
+test('[K15] a page that is looked at again finds in seconds that its link is dead, and comes back', async () => {
+  const visitor = await site.visitor()
+  const dead = new Set<WebSocketRoute>()
+  const open: WebSocketRoute[] = []
+  await visitor.context.routeWebSocket('**/ws', (socket) => {
+    const server = socket.connectToServer()
+    open.push(socket)
+    // Neither end is told.
+    socket.onMessage((message) => void (dead.has(socket) || server.send(message)))
+    server.onMessage((message) => void (dead.has(socket) || socket.send(message)))
+  })
+  const page = await visitor.begin()
+  await ask(page, 'Half-open?')
+  const question = await site.agent.asked()
+  question.say('Before.\n\nThe re')
+  await until(page, 'The re')
+  for (const socket of open) dead.add(socket)
+  question.say('st.')
+  question.finish()
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+  await until(page, 'This answer was written by AI')
+  expect((await said(page)).match(/Before\.|The rest\./g)).toEqual(['Before.', 'The rest.'])
+  expect(visitor.faults).toEqual([])
+  await visitor.context.close()
+})

@@ -1,8 +1,20 @@
-/** What becomes of questions when page, browser, network or storage fail between "Send" and the log. */
+/** What becomes of questions when page, browser or network fail between "Send" and the log. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { BrowserContext, Page, WebSocketRoute } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import { temporaryFolder } from '../server-process.ts'
-import { accessibilityFaults, ask, createSite, killBrowser, launch, questionsIn, type Site, type Visitor } from './browser.ts'
+import {
+  accessibilityFaults,
+  ask,
+  createSite,
+  freeze,
+  keeps,
+  killBrowser,
+  launch,
+  lossy,
+  questionsIn,
+  type Site,
+  type Visitor,
+} from './browser.ts'
 
 let site: Site
 beforeAll(async () => {
@@ -20,52 +32,6 @@ async function answer(...questions: readonly string[]): Promise<void> {
     question.finish()
   }
 }
-
-/** What the network does to the live link: nothing, loses questions, or loses what the server says of them. */
-interface Network {
-  loses: 'nothing' | 'questions' | 'answers'
-  /** Ends every link there is. */
-  cut(): Promise<void>
-}
-
-async function lossy(context: BrowserContext): Promise<Network> {
-  const sockets = new Set<WebSocketRoute>()
-  const network: Network = {
-    loses: 'nothing',
-    async cut() {
-      for (const socket of sockets) await socket.close({ code: 1012 })
-      sockets.clear()
-    },
-  }
-  await context.routeWebSocket('**/ws', (socket) => {
-    const server = socket.connectToServer()
-    sockets.add(socket)
-    socket.onMessage((message) => {
-      if (network.loses !== 'questions' || !String(message).includes('"send"')) server.send(message)
-    })
-    server.onMessage((message) => {
-      if (network.loses !== 'answers') socket.send(message)
-    })
-  })
-  return network
-}
-
-/** Waits until the device keeps so many questions. */
-const keeps = (page: Page, count: number): Promise<unknown> =>
-  page.waitForFunction(
-    (wanted) =>
-      new Promise<boolean>((resolve) => {
-        const opening = indexedDB.open('chat')
-        opening.onsuccess = () => {
-          const all = opening.result.transaction('outbox').objectStore('outbox').getAll()
-          all.onsuccess = () => {
-            opening.result.close()
-            resolve(all.result.length === wanted)
-          }
-        }
-      }),
-    count,
-  )
 
 describe('a tab that dies while it sends', () => {
   test.each(['questions', 'answers'] as const)('[K25][K27][K29] and is loaded again loses nothing: %s were lost', async (loses) => {
@@ -88,24 +54,35 @@ describe('a tab that dies while it sends', () => {
     await visitor.context.close()
   })
 
-  test('[K25][K29] and crashes leaves its questions to another tab', async () => {
+  test('[K25][K28][K29] and crashes, or is frozen, leaves its questions to another tab', async () => {
     const visitor = await site.visitor()
     const network = await lossy(visitor.context)
-    const page = await visitor.begin()
-    await until(page, 'You have not asked anything yet.')
+    const [crashing, frozen] = [await visitor.begin(), await visitor.begin()]
+    await Promise.all([crashing, frozen].map((page) => until(page, 'You have not asked anything yet.')))
     network.loses = 'questions'
-    await ask(page, 'Crashed?')
-    await keeps(page, 1)
-    const url = page.url()
-    const devtools = await visitor.context.newCDPSession(page)
-    const crashed = page.waitForEvent('crash')
+    await ask(crashing, 'Crashed?')
+    await ask(frozen, 'Frozen?')
+    await keeps(frozen, 2)
+    await until(frozen, 'Sending')
+    const [crashedAt, frozenAt] = [crashing.url(), frozen.url()]
+    const devtools = await visitor.context.newCDPSession(crashing)
+    const crashed = crashing.waitForEvent('crash')
     devtools.send('Page.crash').catch(() => undefined)
     await crashed
+    using ice = await freeze(frozen)
     network.loses = 'nothing'
-    const other = await visitor.tab(url)
-    await answer('Crashed?')
-    await until(other, 'About Crashed?')
-    expect(await questionsIn(other)).toEqual(['Crashed?'])
+    const [heir, other] = [await visitor.tab(crashedAt), await visitor.tab(frozenAt)]
+    for (let count = 0; count < 2; count += 1) {
+      const question = await site.agent.asked()
+      question.say(`About ${question.content}`)
+      question.finish()
+    }
+    await until(heir, 'About Crashed?')
+    await until(other, 'About Frozen?')
+    ice[Symbol.dispose]()
+    await until(frozen, 'About Frozen?')
+    expect([await questionsIn(heir), await questionsIn(other)]).toEqual([['Crashed?'], ['Frozen?']])
+    await keeps(other, 0)
     await visitor.context.close()
   })
 })
@@ -213,147 +190,6 @@ describe('a device without a network', () => {
     expect(await questionsIn(again)).toEqual(['Morning?', 'Noon?', 'Night?'])
     await second.close()
   })
-})
-
-describe('a device', () => {
-  test('[K26][K39][W91] that forbids storage sends all the same, and leaves the question in the box until the server has it', async () => {
-    const visitor = await site.visitor()
-    await visitor.context.addInitScript(() => {
-      indexedDB.open = () => {
-        throw new DOMException('forbidden', 'SecurityError')
-      }
-    })
-    const network = await lossy(visitor.context)
-    const page = await visitor.begin()
-    await until(page, 'You have not asked anything yet.')
-    network.loses = 'questions'
-    await ask(page, 'Not kept?')
-    await until(page, 'Sending')
-    expect(await page.getByLabel('Your question').inputValue()).toBe('Not kept?')
-    network.loses = 'nothing'
-    await network.cut()
-    await answer('Not kept?')
-    await until(page, 'About Not kept?')
-    expect(await page.getByLabel('Your question').inputValue()).toBe('')
-    expect(await questionsIn(page)).toEqual(['Not kept?'])
-    expect(visitor.faults).toEqual([])
-    await visitor.context.close()
-  })
-
-  test('[K26][K35][K39] without room sends all the same, and one that was emptied by the browser keeps the next question', async () => {
-    const visitor = await site.visitor()
-    const page = await visitor.begin()
-    await until(page, 'You have not asked anything yet.')
-    const devtools = await visitor.context.newCDPSession(page)
-    await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url, quotaSize: 1 })
-    await ask(page, 'No room?')
-    await answer('No room?')
-    await until(page, 'About No room?')
-    await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url })
-    await devtools.send('Storage.clearDataForOrigin', { origin: site.url, storageTypes: 'indexeddb' })
-    await ask(page, 'Emptied?')
-    await answer('Emptied?')
-    await until(page, 'About Emptied?')
-    expect(await questionsIn(page)).toEqual(['No room?', 'Emptied?'])
-    await keeps(page, 0)
-    expect(visitor.faults).toEqual([])
-    await visitor.context.close()
-  })
-
-  test('[K33][K34][K39] that somebody else used, or another release, sends nothing of theirs by itself', async () => {
-    const visitor = await site.visitor()
-    const page = await visitor.begin()
-    await until(page, 'You have not asked anything yet.')
-    await keeps(page, 0)
-    await page.evaluate(async () => {
-      const data = JSON.parse(document.getElementById('page-data')?.textContent ?? '')
-      const { session, visitor: owner } = data
-      const id = (last: number): string => `00000000-0000-7000-8000-00000000000${last}`
-      const row = {
-        form: 1,
-        session,
-        visitor: owner,
-        messageId: id(1),
-        text: 'Mine?',
-        place: 1,
-        keptAt: performance.timeOrigin + performance.now(),
-      }
-      const records = [
-        row,
-        { ...row, messageId: id(2), visitor: 'somebody else', text: 'Theirs?' },
-        { form: 7, session, visitor: owner, messageId: id(3), text: 'From the future?', shape: 'unknown' },
-        { ...row, messageId: id(4), text: 'x'.repeat(50_000) },
-      ]
-      await new Promise((resolve) => {
-        const opening = indexedDB.open('chat')
-        opening.onsuccess = () => {
-          const transaction = opening.result.transaction('outbox', 'readwrite')
-          for (const record of records) transaction.objectStore('outbox').put(record)
-          transaction.oncomplete = resolve
-        }
-      })
-    })
-    await page.reload()
-    await answer('Mine?')
-    await until(page, 'About Mine?')
-    await until(page, 'You wrote this with another version of this page')
-    await until(page, 'Not sent. We could not send this')
-    expect(await page.getByText('Theirs?').count()).toBe(0)
-    expect(await questionsIn(page)).toEqual(['Mine?'])
-    await page.getByRole('button', { name: /Send now.*From the future/ }).click()
-    await answer('From the future?')
-    await until(page, 'About From the future?')
-    await page.getByRole('button', { name: /Delete.*xxx/ }).click()
-    await keeps(page, 1)
-    expect(visitor.faults).toEqual([])
-    await visitor.context.close()
-  })
-})
-
-test('[K40] a conversation that is deleted takes along what the device keeps for it, and leaves the rest', async () => {
-  const visitor = await site.visitor()
-  const network = await lossy(visitor.context)
-  const page = await visitor.begin()
-  await until(page, 'You have not asked anything yet.')
-  const other = await visitor.begin()
-  await until(other, 'You have not asked anything yet.')
-  network.loses = 'questions'
-  await ask(page, 'Goes?')
-  await ask(other, 'Stays?')
-  await keeps(other, 2)
-  await page.getByRole('link', { name: 'Delete this conversation' }).click()
-  await page.getByRole('button', { name: 'Delete this conversation' }).click()
-  await page.getByRole('heading', { name: 'Your conversations' }).waitFor()
-  await keeps(other, 1)
-  expect(visitor.faults).toEqual([])
-  await visitor.context.close()
-})
-
-test('[W94] a conversation that has closed gives back what was never sent, to be asked in a new one', async () => {
-  const visitor = await site.visitor()
-  const network = await lossy(visitor.context)
-  const page = await visitor.begin()
-  await until(page, 'You have not asked anything yet.')
-  const url = page.url()
-  network.loses = 'questions'
-  await ask(page, 'Too late?')
-  await keeps(page, 1)
-  await ask(page, 'This one, too?')
-  await keeps(page, 2)
-  await page.close()
-  const session = new URL(url).pathname.split('/').at(-1)
-  await visitor.context.request.delete(`/api/v1/sessions/${session}`)
-  const closed = await visitor.tab(url)
-  await until(closed, 'These questions are still on your device.')
-  expect(await accessibilityFaults(closed)).toEqual([])
-  await closed.getByRole('textbox', { name: 'Your question' }).nth(1).waitFor()
-  const sent = closed.getByRole('button', { name: 'Send in a new conversation' }).first().click()
-  await answer('Too late?')
-  await sent
-  await until(closed, 'About Too late?')
-  expect(await questionsIn(closed)).toEqual(['Too late?'])
-  expect(visitor.faults).toEqual([])
-  await visitor.context.close()
 })
 
 test('[K37] a page that comes back from the back/forward cache goes on as if it had never been away', async () => {

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { createClient } from '@redis/client'
 import { createClock } from '../../src/app/ports.ts'
+import type { ConversationLog } from '../../src/conversation-log/conversation-log.ts'
 import type { RedisAddress, Reply } from '../../src/conversation-log/redis-connection.ts'
 
 const REDIS_SERVER = process.env['REDIS_SERVER_PATH'] ?? '/usr/bin/redis-server'
@@ -131,3 +132,13 @@ export async function until<Value>(read: () => Promise<Value | undefined>): Prom
     await clock.sleep(20, new AbortController().signal)
   }
 }
+
+/** Resolves when the log answers. */
+export const isBack = (log: ConversationLog): Promise<true> =>
+  until(async () => {
+    await log.probe().catch(() => undefined)
+    return log.probe().then(
+      () => true,
+      () => undefined,
+    )
+  })

@@ -1,11 +1,11 @@
 /** One real Redis server: what is kept there, what it is worth, and what happens when the server is away, slow, empty or not fit. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ConversationLog } from '../../src/conversation-log/conversation-log.ts'
 import { createWorld, answer, readAll, started, type World } from '../../src/conversation-log/world.contract.ts'
 import { createRecordedEvents } from '../../src/testing/recorded-events.ts'
 import { createPartitions, PARTITIONS, visitorKey } from '../../src/conversation-log/redis-partitions.ts'
+import { ChatTown, NOTHING_WRONG } from './chat-town.ts'
 import { network, newPrefix, openLog, random } from './open-log.ts'
-import { addressOf, freePort, startRedis, until, type RedisProcess } from './redis-process.ts'
+import { addressOf, freePort, isBack, startRedis, until, type RedisProcess } from './redis-process.ts'
 import { startProxy } from './tcp-proxy.ts'
 
 const unavailable = { name: 'LogError', kind: 'unavailable', isRetryable: true }
@@ -20,16 +20,6 @@ afterAll(() => redis[Symbol.asyncDispose]())
 /** A world on a server, with real time and a prefix that others can open as well. */
 const worldOn = (options: Partial<Parameters<typeof openLog>[0]> = {}): Promise<World> =>
   createWorld(() => openLog({ addresses: [redis.address], ...options }))
-
-/** Resolves when the log answers. */
-const isBack = (log: ConversationLog): Promise<true> =>
-  until(async () => {
-    await log.probe().catch(() => undefined)
-    return log.probe().then(
-      () => true,
-      () => undefined,
-    )
-  })
 
 test('[L51] every key and channel begins with the prefix, and another prefix is another log', async () => {
   const server = await startRedis()
@@ -239,6 +229,41 @@ test('[L58] a name without a session is passed over, takes no place for long, an
   expect(await another.log.listSessions(visitor)).toEqual([])
   await another.log.ask(id, another.question())
   expect(await until(async () => (await another.log.listSessions(visitor))[0])).toMatchObject({ id })
+})
+
+test('[L84] people move freely between processes on one Redis, in the middle of questions and answers', async () => {
+  // One page more than can be shared out evenly, so that each comes to another process.
+  await using town = await ChatTown.found({ addresses: [redis.address], processes: 3, people: 10 })
+  const asking = town.everybodyAsks(8)
+  for (let moves = 0; moves < 6; moves += 1) await town.everybodyMoves()
+  await asking
+  await town.isQuiet()
+  expect(await town.outcome()).toEqual({ ...NOTHING_WRONG, asked: 80, repaired: 0 })
+  expect(town.pages.every(({ forks }) => forks === 0)).toBe(true)
+})
+
+test('[L84] killed in mid-question under several processes, a Redis that syncs every write has lost nothing that was acknowledged', async () => {
+  await using server = await startRedis('--appendonly', 'yes', '--appendfsync', 'always')
+  await using town = await ChatTown.found({ addresses: [server.address], processes: 2, people: 6 })
+  expect(town.log.profile.durability).toBe('fsync')
+  const asking = town.everybodyAsks(8)
+  await until(async () => town.pages.every(({ turns }) => turns.size > 0) || undefined)
+  await server.kill()
+  await server.start()
+  await asking
+  await town.isQuiet()
+  expect(await town.outcome()).toEqual({ ...NOTHING_WRONG, asked: 48, repaired: 0 })
+})
+
+test.each(['0 16', 'something else'])('[L59] a log of an older format, or of none, is refused and stays as it was: %s', async (written) => {
+  const keyPrefix = newPrefix()
+  const { formatKey } = createPartitions(keyPrefix, 16)
+  await redis.send('SET', formatKey, written)
+  await expect(openLog({ addresses: [redis.address], keyPrefix })).rejects.toMatchObject({
+    kind: 'fatal',
+    message: `the log in Redis has a format that this version cannot read (“${written}” at ${formatKey}; this one knows 1)`,
+  })
+  expect(await redis.send('GET', formatKey)).toBe(written)
 })
 
 test('[L59] a log of a newer release is refused and stays as it was; a session of one is not touched', async () => {

@@ -8,6 +8,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly leadTo: (port: number) => void
   /** Nothing more reaches the replicas, and nobody is told. */
   readonly holdReplicas: () => void
+  /** Replicas follow again, from where they were held. */
+  readonly releaseReplicas: () => void
   /** Holds back what clients say on the connections that there are, also when they hang up. New connections are not held. */
   readonly hold: () => void
   /** Lets through what was held back; resolves when the server has answered it. */
@@ -39,6 +41,10 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     },
     holdReplicas: () => {
       areReplicasHeld = true
+    },
+    releaseReplicas: () => {
+      areReplicasHeld = false
+      cut(new Set([...pairs].filter(({ isReplica }) => isReplica)))
     },
     hold: () => {
       for (const pair of pairs) pair.held = []

@@ -75,7 +75,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const guidance = await loadGuidance(config.guidanceDir)
   const pages = { assets: loadAssets(), helpPages: guidance.pages }
-  const { events: said, metrics, traceOf } = createTelemetry(config, ports, { secret, version })
+  const telemetry = createTelemetry(config, ports, { secret, version })
+  const { events: said, traceOf } = telemetry
   const server = await createResilientServer(config, ports, said)
   const { health } = server.resilience
   tellDependencies(health, said)
@@ -100,24 +101,25 @@ export async function startService(config: Config, ports: Ports, version: string
   const isAway = (): boolean => awayReason(presence()) !== undefined
   await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, isAway })
   const operations = await openOperations(server, config, {
-    clock,
-    events,
-    metrics,
+    ports,
+    telemetry,
     log: store.inBackground,
+    assets: pages.assets,
+    serviceName: () => profile.current.name,
     phase: () => state.phase,
     version,
     running: () => runner.running,
     budgets: { agent: budget, store: store.budget },
   })
   own.server = operations.own
-  opened.use(operations.meter)
+  opened.use(operations)
   registerChecks(health, { log, agent, link: (signal) => ports.checkLink(placeOf(server, config), signal) })
   // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
   const opsUrl = own.server === undefined ? undefined : await listen(own.server, config.host, ['OPS_PORT', config.operations.port])
   const url = await listen(server, config.host, ['PORT', config.port])
   runner.run()
-  operations.meter.start()
+  operations.start()
   state.phase = 'running'
 
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }

@@ -22,6 +22,7 @@ import {
 } from '../conversation/ids.ts'
 import { REDIS_SETTLED_SOON_MS } from '../conversation/limits.ts'
 import type {
+  AnnouncedProcess,
   AskResult,
   Claim,
   CreateSessionResult,
@@ -343,6 +344,16 @@ export class RedisStore implements AsyncLog {
   }
 
   // ── the whole ──────────────────────────────────────────────────────────────
+
+  /** One partition has the list, wherever the sessions are. */
+  async announce({ id, about }: AnnouncedProcess, leaseMs: number): Promise<readonly AnnouncedProcess[]> {
+    const partition = this.#partitionAt(0)
+    const reply = listOf(await this.#options.servers.call(partition, 'announce', [partition.processes], [id, String(leaseMs), about]))
+    return Array.from({ length: reply.length / 2 }, (_unused, index) => ({
+      id: textAt(reply, index * 2),
+      about: textAt(reply, index * 2 + 1),
+    }))
+  }
 
   async probe(): Promise<void> {
     const { servers, process, random } = this.#options

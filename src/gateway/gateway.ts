@@ -23,10 +23,15 @@ import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
 import { registerVisitors } from './visitor.ts'
+import { whatPagesSay, type Said } from './what-pages-say.ts'
 
 declare module '@hapi/hapi' {
   interface PluginProperties {
-    readonly gateway: { readonly links: LinkGauges }
+    readonly gateway: {
+      readonly links: LinkGauges
+      /** What the pages say about the service now. */
+      readonly said: () => readonly Said[]
+    }
   }
 }
 
@@ -82,6 +87,7 @@ export const gateway: Plugin<GatewayOptions> = {
       'links',
       registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link)),
     )
+    server.expose('said', () => whatPagesSay(context))
     if (options.pages !== undefined) registerPages(server, context, options.pages)
   },
 }

@@ -115,7 +115,7 @@ async function byLink(service: Service, cookie: string, session: string, secrets
   expect(await stranger.closed).toBe(4404)
 }
 
-test('[O98][O11][O13] nobody’s words, names, ids or addresses are in any log line, log file or metric', async () => {
+test('[O98][O204][O11][O13] nobody’s words, names, ids or addresses are in any log line, log file or metric, or on the operator page', async () => {
   using folder = temporaryFolder()
   await using agent = await createTellingAgent(WORDS)
   const logDir = path.join(folder.path, 'logs')
@@ -139,12 +139,14 @@ test('[O98][O11][O13] nobody’s words, names, ids or addresses are in any log l
   await byForms(service, person.cookie ?? '', session)
   await byLink(service, person.cookie ?? '', session, secrets)
   const metrics = await metricsText(service.url)
+  const look = async (page: string): Promise<string> => (await fetch(service.url + page)).text()
+  const status = (await look('/ops/status')) + (await look('/ops/status.json'))
   await person.request('DELETE', `/api/v1/sessions/${session}`)
   await service.stop()
 
   for (const id of agent.seen) secrets.add(id)
   const files = readdirSync(logDir).map((name) => readFileSync(path.join(logDir, name), 'utf8'))
-  const said = { lines: lines.join(''), files: files.join(''), metrics }
+  const said = { lines: lines.join(''), files: files.join(''), metrics, status }
   // What was searched is not nothing.
   expect([lines.length > 60, files.length, said.files.split('\n').length > 60, metrics.length > 10_000, agent.seen.size > 5]).toEqual([
     true,
@@ -153,6 +155,7 @@ test('[O98][O11][O13] nobody’s words, names, ids or addresses are in any log l
     true,
     true,
   ])
+  expect(status).toContain('AI agent')
   for (const action of [
     'message.accepted',
     'agent.failed',

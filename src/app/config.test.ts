@@ -48,7 +48,7 @@ test('[O4] without any setting the service has its defaults', () => {
     answerLinkHosts: ['gov.uk'],
     logLevel: 'info',
     logDir: undefined,
-    operations: { token: undefined, port: undefined },
+    operations: { token: undefined, port: undefined, areActionsOn: false },
     buildCommit: 'unknown',
     healthIntervalMs: 30_000,
     healthHoldMs: 10_000,
@@ -105,6 +105,7 @@ test('[O4] every setting reaches the configuration', () => {
     LOG_DIR: '/var/log/chat',
     OPS_TOKEN: 'o'.repeat(32),
     OPS_PORT: '9090',
+    OPS_ACTIONS: 'true',
     BUILD_COMMIT: '54670d4',
     HEALTH_INTERVAL_MS: '1000',
     HEALTH_CHECK_TIMEOUT_MS: '500',
@@ -150,7 +151,7 @@ test('[O4] every setting reaches the configuration', () => {
     answerLinkHosts: ['gov.uk', 'nhs.uk'],
     logLevel: 'debug',
     logDir: '/var/log/chat',
-    operations: { token: 'o'.repeat(32), port: 9_090 },
+    operations: { token: 'o'.repeat(32), port: 9_090, areActionsOn: true },
     buildCommit: '54670d4',
     healthIntervalMs: 1_000,
     healthHoldMs: 2_500,
@@ -385,4 +386,12 @@ test('[O71] the retries of the store and the breaker of Redis are those of the s
 
 test('[O5] the password of Redis is not repeated in an error', () => {
   expect(JSON.stringify(faultsOf({ ...REDIS, REDIS_URL: 'redis://:hunter2@one/x' }))).not.toContain('hunter2')
+})
+
+test('[O210] operators can act only where they are told to and, on a port of their own, present a token', () => {
+  expect([readConfig({}), readConfig({ OPS_ACTIONS: 'true' })].map(({ operations }) => operations.areActionsOn)).toEqual([false, true])
+  expect(faultsOf({ OPS_ACTIONS: 'true', OPS_PORT: '9090' })).toEqual([
+    { name: 'OPS_ACTIONS', problem: expect.stringContaining('needs OPS_TOKEN') },
+  ])
+  expect(namesOf({ OPS_ACTIONS: 'true', OPS_PORT: '9090', OPS_TOKEN: 'o'.repeat(32) })).toEqual([])
 })

@@ -64,6 +64,8 @@ export interface Config {
     readonly token: string | undefined
     /** A port for what only operators see; 0 takes any free one. */
     readonly port: number | undefined
+    /** Whether operators may do something, and not only look. */
+    readonly areActionsOn: boolean
   }
   /** Of the source that runs. */
   readonly buildCommit: string
@@ -165,6 +167,7 @@ export function readConfig(env: Environment): Config {
     operations: Object.freeze({
       token: read('OPS_TOKEN', bearerToken, undefined),
       port: read('OPS_PORT', wholeNumber(0, 65_535), undefined),
+      areActionsOn: read('OPS_ACTIONS', toggle, false),
     }),
     buildCommit: read('BUILD_COMMIT', commit, 'unknown'),
     healthIntervalMs: read('HEALTH_INTERVAL_MS', wholeNumber(100, 600_000), 30_000),
@@ -273,7 +276,7 @@ function contradictions(config: Config): readonly ConfigFault[] {
       problem: 'must be the https:// origin that people use when NODE_ENV is "production": cookies and live links are bound to it',
     })
   }
-  const { token, port: opsPort } = config.operations
+  const { token, port: opsPort, areActionsOn } = config.operations
   if (config.environment === 'production' && token === undefined && opsPort === undefined) {
     faults.push({
       name: 'OPS_TOKEN',
@@ -282,6 +285,9 @@ function contradictions(config: Config): readonly ConfigFault[] {
   }
   if (opsPort !== undefined && opsPort !== 0 && opsPort === config.port) {
     faults.push({ name: 'OPS_PORT', problem: `must not be PORT (${config.port}): it is a port of its own` })
+  }
+  if (areActionsOn && opsPort !== undefined && token === undefined) {
+    faults.push({ name: 'OPS_ACTIONS', problem: 'needs OPS_TOKEN where OPS_PORT is set: whoever reaches that port could act' })
   }
   if (brand === 'govuk' && !isGovUk(publicOrigin)) {
     faults.push({

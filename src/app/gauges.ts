@@ -55,7 +55,7 @@ function watchStore(metrics: Metrics, { log, storeFile, meter }: Gauged): void {
   watch('chat_queue_oldest_age_seconds', { queue: 'store' }, () => seconds(log.backlog?.().oldestMs ?? 0))
   watch('chat_storage_bytes', {}, () => bytesOf(storeFile))
   watch('chat_sqlite_wal_bytes', {}, () => bytesOf(storeFile === undefined ? undefined : `${storeFile}-wal`))
-  watch('chat_config_info', { profile: nameOf(log) }, () => 1)
+  watch('chat_config_info', { profile: storeNameOf(log) }, () => 1)
 }
 
 const LEVELS = { full: 0, limited: 1, offline: 2 } as const
@@ -72,7 +72,7 @@ function watchResilience(metrics: Metrics, { server, clock, log, budgets }: Gaug
   }
   metrics.watch('chat_synthetic_probe_success', {}, () => Math.min(...Array.from(checks().values(), (result) => isUp(result) ?? 0)))
   metrics.watch('chat_retry_budget_ratio', { service: 'ai-agent' }, () => leftOf(budgets.agent))
-  metrics.watch('chat_retry_budget_ratio', { service: nameOf(log) }, () => leftOf(budgets.store))
+  metrics.watch('chat_retry_budget_ratio', { service: storeNameOf(log) }, () => leftOf(budgets.store))
   metrics.watch('chat_degradation_level', {}, () => LEVELS[health.getCurrentLevel()])
   let since = clock.monotonic()
   let level = health.getCurrentLevel()
@@ -89,7 +89,7 @@ function watchResilience(metrics: Metrics, { server, clock, log, budgets }: Gaug
 }
 
 /** Tests put other logs in the place of the file. */
-const nameOf = ({ profile }: ConversationLog): StoreName => (profile.store === 'redis' ? 'redis' : 'sqlite')
+export const storeNameOf = ({ profile }: ConversationLog): StoreName => (profile.store === 'redis' ? 'redis' : 'sqlite')
 
 const leftOf = (budget: RetryBudget): number => Math.min(1, budget.available() / Math.max(1, budget.reserve))
 

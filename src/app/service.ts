@@ -72,7 +72,8 @@ export async function startService(config: Config, ports: Ports, version: string
   const secret = config.sessionSecret ?? keptSecret(config.dataDir, ports.randomBytes)
   const guidance = await loadGuidance(config.guidanceDir)
   const pages = { assets: loadAssets(), helpPages: guidance.pages, showsStates: config.environment === 'development' }
-  const { events: said, metrics, traceOf } = createTelemetry(config, ports, { secret, version })
+  const telemetry = createTelemetry(config, ports, { secret, version })
+  const { events: said, traceOf } = telemetry
   const server = await createResilientServer(config, ports, said)
   const { health } = server.resilience
   tellDependencies(health, said)
@@ -97,28 +98,26 @@ export async function startService(config: Config, ports: Ports, version: string
   const runner = opened.use(createTurnRunner(runnerOptions(config, ports, parts)))
   await registerGateway(server, config, { ports, log: store.forPeople, events, secret, pages, service: () => profile.current, standing })
   const operations = await openOperations(server, config, {
-    clock,
-    events,
-    metrics,
+    ports,
+    telemetry,
     log: store.inBackground,
+    assets: pages.assets,
+    serviceName: () => profile.current.name,
     phase: () => state.phase,
     version,
     running: () => runner.running,
     budgets: { agent: budget, store: store.budget },
   })
   own.server = operations.own
-  opened.use(operations.meter)
-  // A process that drains refuses its own check like everybody else, and nothing is wrong with it.
+  opened.use(operations)
   const { drain } = server.plugins.gateway
-  const link = async (signal: AbortSignal): Promise<void> =>
-    drain.begun.aborted ? undefined : ports.checkLink(placeOf(server, config), signal)
-  registerChecks(health, { log, agent, link })
+  registerChecks(health, { log, agent, link: linkCheck(ports, server, config) })
   // The first to be disposed of, so that nobody asks for what is closed already.
   opened.defer(() => server.stop({ timeout: LAST_REQUESTS_MS }))
   const opsUrl = own.server === undefined ? undefined : await listen(own.server, config.host, ['OPS_PORT', config.operations.port])
   const url = await listen(server, config.host, ['PORT', config.port])
   runner.run()
-  operations.meter.start()
+  operations.start()
   state.phase = 'running'
 
   const facts = { store: log.profile.description, agent: agent.description, level: health.getCurrentLevel() }
@@ -186,6 +185,12 @@ function registerChecks(health: HealthChecks, { log, agent, link }: Checked): vo
   health.registerHealthCheck(log.profile.store, () => log.probe(), { component: 'store' })
   health.registerHealthCheck('websocket', link)
   health.registerHealthCheck('aiAgent', (signal) => agent.ping(signal))
+}
+
+/** A process that drains refuses its own check like everybody else, and nothing is wrong with it. */
+function linkCheck(ports: Pick<Ports, 'checkLink'>, server: Server, config: Config): Checked['link'] {
+  const { begun } = server.plugins.gateway.drain
+  return async (signal) => (begun.aborted ? undefined : ports.checkLink(placeOf(server, config), signal))
 }
 
 /** Where a browser would find the live link, once the server listens. */

@@ -1,39 +1,16 @@
 /**
- * The real browser behind `browser-env.ts`. The only file of the page with a clock, chance and sockets of its own.
+ * The real browser behind `browser-env.ts`. The only file of the page with chance and sockets of its own.
  */
 import { SUBPROTOCOL } from '../protocol/protocol.ts'
-import type { Clock } from '../resilience/clock.ts'
 import { mintDeviceId, type RandomBytes } from '../conversation/ids.ts'
 import type { BrowserEnv, BrowserSocket, PostForm, SocketListener } from './browser-env.ts'
 import type { Rung } from './client-link-state.ts'
 import type { EventLinkOptions } from './event-link.ts'
 import { createIndexedOutbox } from './indexed-outbox.ts'
+import { clock } from './window-clock.ts'
 
 const ABNORMAL = 1006
 const POST_MAX_MS = 10_000
-
-const clock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  schedule(ms, then) {
-    const timer = setTimeout(then, ms)
-    return () => clearTimeout(timer)
-  },
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      signal.throwIfAborted()
-      const abort = (): void => {
-        clearTimeout(timer)
-        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- the reason is the caller's own
-        reject(signal.reason)
-      }
-      const timer = setTimeout(() => {
-        signal.removeEventListener('abort', abort)
-        resolve()
-      }, ms)
-      signal.addEventListener('abort', abort, { once: true })
-    }),
-}
 
 const randomBytes: RandomBytes = (count) => crypto.getRandomValues(new Uint8Array(count))
 

@@ -143,10 +143,21 @@ export interface Backlog {
   readonly oldestMs: number
 }
 
+/** A process that works on the store. What it says of itself is its own business, at most `PROCESS_ABOUT_CHARS_MAX` characters of it. */
+export interface AnnouncedProcess {
+  readonly id: string
+  readonly about: string
+}
+
 export interface ConversationLog extends AsyncDisposable {
   readonly profile: StoreProfile
   /** What waits for the store now; a store that nothing waits for has none. */
   readonly backlog?: () => Backlog
+  /**
+   * Says that a process works on this store, for `leaseMs` milliseconds from now; 0 takes it back. Answers the others of whom that is
+   * true, at most `PROCESSES_MAX`. Only stores that processes share have it.
+   */
+  readonly announce?: (self: AnnouncedProcess, leaseMs: number) => Promise<readonly AnnouncedProcess[]>
 
   /** Makes a session with an empty log. Idempotent for its visitor. */
   createSession(session: NewSession): Promise<CreateSessionResult>

@@ -14,6 +14,7 @@
 --   meta:untold            sorted set: <session>:<turn> for open turns that nobody holds and that were given no other help, by place
 --   meta:leased            sorted set: <session>:<turn> for open turns that somebody holds, by the end of the lease
 --   meta:expiry            sorted set: <born>:<session> by the end of the session
+--   meta:processes         hash: the processes that work on this log, each as "<end of its lease> <what it says of itself>" (in one partition)
 --   meta:v:<visitor>       sorted set: the visitor's sessions, by their place (in the visitor's partition, not in theirs)
 --   meta:bell              channel: "<process> <what> <session>"
 
@@ -583,6 +584,30 @@ define('settle', function(keys, args)
   if tonumber(call('HGET', keys[1], 'settled') or '0') >= tonumber(args[1]) then return 0 end
   call('HSET', keys[1], 'settled', args[1])
   return 1
+end)
+
+-- id, lease in ms or 0 to leave, what it says of itself: the others, each as its id and what it says. The key goes with the last lease.
+define('announce', function(keys, args)
+  local now, lease = timeUs() / 1000, tonumber(args[2])
+  local all = call('HGETALL', keys[1])
+  local others, count = {}, 0
+  for index = 1, #all, 2 do
+    local ends, about = string.match(all[index + 1], '^(%S+) (.*)$')
+    if tonumber(ends) <= now then
+      call('HDEL', keys[1], all[index])
+    elseif all[index] ~= args[1] then
+      count = count + 1
+      others[#others + 1] = all[index]
+      others[#others + 1] = about
+    end
+  end
+  if lease == 0 then
+    call('HDEL', keys[1], args[1])
+  elseif count < LIMITS.processes then
+    call('HSET', keys[1], args[1], exact(now + lease) .. ' ' .. args[3])
+    if call('PTTL', keys[1]) < lease then call('PEXPIRE', keys[1], lease) end
+  end
+  return others
 end)
 
 -- Functions of a visitor: the key is the sorted set of their sessions. ----------------------------------------------------------

@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs'
 import {
   ANSWER_PART_CHARS_MAX,
   OPEN_TURNS_MAX,
+  PROCESSES_MAX,
   SESSION_ENTRIES_MAX,
   TALLY_SESSIONS_MAX,
   WRITE_ENTRIES_MAX,
@@ -42,6 +43,7 @@ export function loadLibrary(): RedisLibrary {
     postponeMs: POSTPONE_MS,
     leasesAhead: LEASES_AHEAD_MAX,
     tallySessions: TALLY_SESSIONS_MAX,
+    processes: PROCESSES_MAX,
   }
   const table = Object.entries(limits).map(([name, value]) => `${name} = ${value}`)
   const constants = `local FORMAT = '${REDIS_FORMAT}'\nlocal LIMITS = { ${table.join(', ')} }`

@@ -6,10 +6,10 @@
  * While Redis is away every command fails at once, and all goes on by itself when it is back.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { REDIS_CONNECT_MAX_MS, REDIS_REPLY_MAX_MS, STORE_QUEUE_MAX } from '../conversation/limits.ts'
+import { PROCESS_ABOUT_CHARS_MAX, REDIS_CONNECT_MAX_MS, REDIS_REPLY_MAX_MS, STORE_QUEUE_MAX } from '../conversation/limits.ts'
 import type { Chance, Clock } from '../resilience/clock.ts'
 import type { Events } from '../telemetry/events.ts'
-import type { Backlog, ConversationLog, StoreProfile } from './conversation-log.ts'
+import type { AnnouncedProcess, Backlog, ConversationLog, StoreProfile } from './conversation-log.ts'
 import { createDoorbells, type Doorbells } from './doorbells.ts'
 import { LogError } from './log-error.ts'
 import { RedisBells, type RemoteRing } from './redis-bells.ts'
@@ -111,6 +111,7 @@ class RedisLog {
       submit: (command) => this.#submit(command),
       doorbells: this.#doorbells,
       backlog: () => this.#backlog(),
+      announce: (self, leaseMs) => this.#announce(self, leaseMs),
       close: () => (this.#closing ??= this.#close()),
     })
   }
@@ -168,6 +169,13 @@ class RedisLog {
       committed?.()
       if (this.#running.size === 0) this.#quiet?.()
     }
+  }
+
+  /** No command: it is about processes and not about conversations, and nobody waits for it. */
+  async #announce(self: AnnouncedProcess, leaseMs: number): Promise<readonly AnnouncedProcess[]> {
+    if (this.#state === 'closed') throw new LogError('unavailable', 'the log is closed')
+    if (self.about.length > PROCESS_ABOUT_CHARS_MAX) throw new RangeError('a process says too much of itself')
+    return this.#store.announce(self, leaseMs)
   }
 
   #full(): LogError {

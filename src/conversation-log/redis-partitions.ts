@@ -19,6 +19,8 @@ export interface Partition {
   readonly leased: string
   readonly expiry: string
   readonly probe: string
+  /** Only that of the first partition is used. */
+  readonly processes: string
   /** The channel of its doorbells. */
   readonly bell: string
 }
@@ -47,6 +49,7 @@ export function createPartitions(prefix: string, count: number = PARTITIONS): Pa
       leased: `${meta}:leased`,
       expiry: `${meta}:expiry`,
       probe: `${meta}:probe`,
+      processes: `${meta}:processes`,
       bell: `${meta}:bell`,
     }
   })

@@ -22,6 +22,7 @@ import {
 } from '../conversation/ids.ts'
 import { REDIS_SETTLED_SOON_MS } from '../conversation/limits.ts'
 import type {
+  AnnouncedProcess,
   AskResult,
   Claim,
   CreateSessionResult,
@@ -343,6 +344,13 @@ export class RedisStore implements AsyncLog {
   }
 
   // ── the whole ──────────────────────────────────────────────────────────────
+
+  /** One partition has the list, wherever the sessions are. */
+  async announce({ id, about }: AnnouncedProcess, leaseMs: number): Promise<readonly AnnouncedProcess[]> {
+    const partition = this.#partitionAt(0)
+    const said = listOf(await this.#options.servers.call(partition, 'announce', [partition.processes], [id, String(leaseMs), about]))
+    return Array.from({ length: said.length / 2 }, (_unused, at) => ({ id: textAt(said, at * 2), about: textAt(said, at * 2 + 1) }))
+  }
 
   /** A Cluster works while most of its partitions do: those whose master is away are offline, the others go on. */
   async probe(): Promise<void> {

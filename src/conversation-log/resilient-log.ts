@@ -66,6 +66,7 @@ export const isStoreFailure = (error: unknown): boolean => error instanceof LogE
 /** `log` under the options. `probe` goes past both: a check takes no probe's place. Disposing of it disposes of `log`. */
 export function createResilientLog(log: ConversationLog, options: ResilientLogOptions): ConversationLog {
   const { breaker } = options
+  const { announce } = log
   const closing = new AbortController()
   const once = <Value>(call: () => Promise<Value>): Promise<Value> => (breaker === undefined ? call() : watched(breaker, call))
   const retries = new Map(Array.from(options.repeated, (name) => [name, retryOf(name, options)]))
@@ -84,6 +85,8 @@ export function createResilientLog(log: ConversationLog, options: ResilientLogOp
       return log.profile
     },
     ...(log.backlog === undefined ? {} : { backlog: log.backlog }),
+    // Whoever announces comes again anyway.
+    ...(announce === undefined ? {} : { announce: (self, leaseMs) => once(() => announce(self, leaseMs)) }),
     createSession: (session) => run('createSession', () => log.createSession(session)),
     findSession: (id) => run('findSession', () => log.findSession(id)),
     listSessions: (visitor) => run('listSessions', () => log.listSessions(visitor)),

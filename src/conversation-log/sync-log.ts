@@ -24,7 +24,7 @@ export interface SyncPorts {
   readonly random: RandomBytes
 }
 
-type Commands = Omit<ConversationLog, 'profile' | 'backlog' | 'onAppend' | 'onWork' | typeof Symbol.asyncDispose>
+type Commands = Omit<ConversationLog, 'profile' | 'backlog' | 'announce' | 'onAppend' | 'onWork' | typeof Symbol.asyncDispose>
 export type CommandName = keyof Commands
 
 /** Each command of `ConversationLog`, answered at once. Every method either does all it says or throws and has done nothing. */
@@ -65,8 +65,9 @@ export function portOf(options: {
   readonly doorbells: Doorbells
   readonly close: () => Promise<void>
   readonly backlog?: () => Backlog
+  readonly announce?: ConversationLog['announce']
 }): ConversationLog {
-  const { profile, submit, doorbells, close, backlog } = options
+  const { profile, submit, doorbells, close, backlog, announce } = options
   const call =
     <Name extends CommandName>(name: Name) =>
     async (...args: Parameters<SyncLog[Name]>): Promise<ResultOf<Name>> => {
@@ -80,6 +81,7 @@ export function portOf(options: {
       return profile()
     },
     ...(backlog === undefined ? {} : { backlog }),
+    ...(announce === undefined ? {} : { announce }),
     createSession: call('createSession'),
     findSession: call('findSession'),
     listSessions: call('listSessions'),

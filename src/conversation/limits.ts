@@ -178,6 +178,10 @@ export const STORE_STALL_MAX_MS = 5_000
 /** Sessions with open turns that one partition of the store counts in one step (`tally`). */
 export const TALLY_SESSIONS_MAX = 10_000
 
+/** Processes that a store which they share tells of, and what one may say of itself, in UTF-16 units. */
+export const PROCESSES_MAX = 200
+export const PROCESS_ABOUT_CHARS_MAX = 2_000
+
 /** Redis: a connection that is not made and greeted by then has failed; the next try follows after a jittered, doubling wait. */
 export const REDIS_CONNECT_MAX_MS = 2_000
 export const REDIS_RECONNECT_BASE_MS = 100

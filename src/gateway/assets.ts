@@ -67,6 +67,8 @@ class AssetsMissingError extends ChatServiceError {
 export interface Assets {
   /** Where the files of a brand are. */
   pathsOf(brand: 'generic' | 'govuk'): AssetPaths
+  /** Where those of the operator page are. */
+  readonly ops: Readonly<Record<'css' | 'js' | 'icon', string>>
   /** By the part of its address after `/assets/`. */
   find(name: string): Asset | undefined
 }
@@ -92,6 +94,7 @@ export function loadAssets(): Assets {
   const at = (name: string): string => `/assets/${nameOf(name)}`
   return {
     pathsOf: (brand) => ({ css: at(`${brand}.css`), chat: at('chat.js'), components: at('components.js'), icon: at('icon.svg') }),
+    ops: { css: at('ops.css'), js: at('ops-status.js'), icon: at('icon.svg') },
     find: (name) => assets.get(name),
   }
 }

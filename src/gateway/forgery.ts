@@ -15,6 +15,13 @@ import type { GatewaySettings } from './gateway-context.ts'
 import { isApiRequest, isCspReport, isUnknownRoute } from './routes.ts'
 import type { Scope } from './scope.ts'
 
+declare module '@hapi/hapi' {
+  interface PluginSpecificConfiguration {
+    /** A route that is not for visitors, and looks by itself where its requests come from. */
+    readonly gateway?: { readonly checksForgery: 'itself' }
+  }
+}
+
 const SAFE_METHODS: ReadonlySet<string> = new Set(['get', 'head', 'options'])
 const TOKEN_NONCE_BYTES = 12
 
@@ -65,6 +72,7 @@ export function registerForgeryChecks(
   scope.onPreHandler((request, h) => {
     // A browser's report carries neither cookie nor token, and changes nothing but a count.
     if (SAFE_METHODS.has(request.method) || isUnknownRoute(request) || isCspReport(request)) return h.continue
+    if (request.route.settings.plugins?.gateway?.checksForgery === 'itself') return h.continue
     if (!isFromOurPages(request.headers, settings)) throw new ForgeryError('origin')
     if (!isApiRequest(request) && !isGoodToken(request, formField(request, FORM_FIELDS.csrf))) throw new ForgeryError('token')
     return h.continue

@@ -25,10 +25,16 @@ import { registerSecurityHeaders, securityHeaders } from './security-headers.ts'
 import { SocketSession } from './socket-session.ts'
 import { createVisitorSessions } from './visitor-sessions.ts'
 import { registerVisitors } from './visitor.ts'
+import { whatPagesSay, type Said } from './what-pages-say.ts'
 
 declare module '@hapi/hapi' {
   interface PluginProperties {
-    readonly gateway: { readonly links: LinkGauges; readonly drain: Pick<Drain, 'begun' | 'begin' | 'end'> }
+    readonly gateway: {
+      readonly links: LinkGauges
+      readonly drain: Pick<Drain, 'begun' | 'begin' | 'end'>
+      /** What the pages say about the service now. */
+      readonly said: () => readonly Said[]
+    }
   }
 }
 
@@ -84,6 +90,7 @@ export const gateway: Plugin<GatewayOptions> = {
     const links = registerLiveLink(server, context, visitors, (link) => openSocketSession(context, link))
     server.expose('links', links)
     server.expose('drain', context.drain)
+    server.expose('said', () => whatPagesSay(context))
     if (options.pages !== undefined) registerPages(server, context, options.pages)
   },
 }

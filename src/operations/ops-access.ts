@@ -1,7 +1,8 @@
 /**
  * Who may see what is for operators: `/metrics`, `/health/detailed` and everything under `/ops`. Every such route has this one rule.
  *
- * - With a token: whoever presents it as a bearer token. An address that keeps guessing is not even compared with any more.
+ * - With a token: whoever presents it as a bearer token or, from a browser, as the password of any user name (HTTP Basic). An address
+ *   that keeps guessing is not even compared with any more.
  * - On a port of their own without a token: whoever reaches that port.
  * - Otherwise this machine only, for itself; to everybody else there is no such page.
  */
@@ -51,7 +52,9 @@ export function createOpsAccess({ door, clock, events, addressOf }: OpsAccessOpt
     events.accessDenied('operations')
     if (verdict.ok) {
       guesses.take(address)
-      throw unauthorized('this is for operators', 'Bearer')
+      // Past hapi, which would put both into one line.
+      request.raw.res.setHeader('www-authenticate', CHALLENGES)
+      throw unauthorized('this is for operators')
     }
     const refusal = tooManyRequests()
     refusal.output.headers['retry-after'] = String(Math.ceil(verdict.retryAfterMs / 1_000))
@@ -87,10 +90,37 @@ export function routeForOperators(
   })
 }
 
-function presentedBy({ headers }: Request): string {
-  const { authorization } = headers
-  return typeof authorization === 'string' ? (/^Bearer ([^\s]{1,512})$/i.exec(authorization)?.[1] ?? '') : ''
+/** One line each: Chromium asks for a password only where nothing else stands beside that scheme. */
+const CHALLENGES = ['Bearer', 'Basic realm="operators"']
+
+const presentedBy = (request: Request): string => bearerOf(request) ?? basicOf(request)?.password ?? ''
+
+function bearerOf({ headers: { authorization } }: Request): string | undefined {
+  return typeof authorization === 'string' ? /^Bearer ([^\s]{1,512})$/i.exec(authorization)?.[1] : undefined
 }
+
+function basicOf({ headers: { authorization } }: Request): { readonly name: string; readonly password: string } | undefined {
+  const encoded = typeof authorization === 'string' ? /^Basic ([\w+/]{1,1024}={0,2})$/i.exec(authorization)?.[1] : undefined
+  if (encoded === undefined) return undefined
+  const [, name = '', password = ''] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? []
+  return { name, password }
+}
+
+/** Who asked, as far as anybody can know: by which door, and the name that they gave themselves there. */
+export interface Operator {
+  readonly door: OpsDoor['type']
+  readonly name: string | undefined
+}
+
+const NAME = /^[\w.@-]{1,64}$/
+
+export function operatorOf(request: Request, door: OpsDoor): Operator {
+  const name = basicOf(request)?.name ?? ''
+  return { door: door.type, name: NAME.test(name) ? name : undefined }
+}
+
+/** Whether no browser can have sent this by itself for another site: none adds a bearer token to a request. */
+export const isByHand = (request: Request): boolean => bearerOf(request) !== undefined
 
 /** Takes the same time however much of it is right. */
 const isSame = (presented: string, token: string): boolean => timingSafeEqual(digest(presented), digest(token))

@@ -1,5 +1,5 @@
 /**
- * Time and chance as parameters. The real ones are made in `app/ports.ts` and `browser/window-env.ts`;
+ * Time and chance as parameters. The real ones are made in `app/ports.ts` and `browser/window-clock.ts`;
  * tests and the simulation bring their own.
  */
 export interface Clock {

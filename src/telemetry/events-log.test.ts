@@ -58,6 +58,12 @@ const EVENTS: Readonly<Record<keyof LoggedEvents, readonly [act: (events: Events
     sessionDeleted: [(e) => e.sessionDeleted(session), 'gateway', 'info', 'session_deleted'],
     sessionsExpired: [(e) => e.sessionsExpired(2), 'gateway', 'info', 'session_expired'],
     sessionRefused: [(e) => e.sessionRefused('too-many'), 'gateway', 'info', 'session.refused'],
+    operatorActed: [
+      (e) => e.operatorActed({ action: 'isolate', service: 'ai-agent', door: 'token', name: 'ada', result: 'done' }),
+      'operations',
+      'warn',
+      'operator.acted',
+    ],
     accessDenied: [(e) => e.accessDenied('operations'), 'gateway', 'warn', 'authz_fail'],
     linkSlow: [(e) => e.linkSlow('terminated'), 'gateway', 'warn', 'ws.given_up'],
     linkOpened: [(e) => e.linkOpened('websocket'), 'gateway', 'debug', 'ws.opened'],

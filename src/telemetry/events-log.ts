@@ -37,6 +37,7 @@ export function createEventsLog(log: Log, names: LogNames): LoggedEvents {
     ...breakerEvents(say('resilience', 'network')),
     ...storeEvents(say('conversation-log', 'database')),
     ...integrityEvents(say('operations', 'database')),
+    ...operatorEvents(say('operations', 'process')),
     ...levelEvents(say('service-level', 'process')),
   }
 }
@@ -364,6 +365,17 @@ const storeEvents = (say: Say): StoreEvents => ({
     if (isStalled) say('warn', 'store.unsettled', 'Replicas are missing: what is accepted is not settled.', fields)
     else say('info', 'store.settling', 'All replicas are there: what is accepted is settled again.', fields)
   },
+})
+
+const operatorEvents = (say: Say): Some<'operatorActed'> => ({
+  operatorActed: ({ action, service, door, name, result }) =>
+    say('warn', 'operator.acted', 'An operator did something, or was refused it.', {
+      'event.outcome': result === 'done' ? 'success' : 'failure',
+      'event.reason': action,
+      'chat.breaker.service': clean(service),
+      'chat.operator.door': door,
+      'user.name': name === undefined ? undefined : clean(name),
+    }),
 })
 
 const integrityEvents = (say: Say): Some<'questionsLost' | 'queueStuck' | 'queueDrained'> => ({

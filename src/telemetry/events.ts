@@ -89,6 +89,18 @@ export interface Events extends Measures {
   sessionsExpired(count: number): void
   /** Nobody may make so many. */
   sessionRefused(reason: 'rate' | 'too-many'): void
+  /**
+   * An operator did something, or was refused it. `name` is what they call themselves, where they do: the one name of anybody that is
+   * ever written down, because it is what an audit is for.
+   */
+  operatorActed(facts: {
+    readonly action: 'isolate' | 'release'
+    /** Whose circuit breaker. */
+    readonly service: string
+    readonly door: 'own-port' | 'token' | 'loopback'
+    readonly name: string | undefined
+    readonly result: 'done' | 'refused'
+  }): void
   /** Somebody asked for what is not theirs: another's session, or what is for operators only. */
   accessDenied(to: 'session' | 'operations'): void
 
@@ -243,10 +255,11 @@ export type LoggedEvents = Omit<Events, keyof Measures>
 /** Which methods move a metric: all that are only measured, and some others. */
 export type CountedEvents = Measures & Partial<LoggedEvents>
 
-/** What is written and what is counted as one: whoever sees something happen says so once. */
-export function createEvents(log: LoggedEvents, metrics: CountedEvents): Events {
-  const names = new Set([...Object.keys(log), ...Object.keys(metrics)])
-  const told = Array.from(names, (name) => [name, both(Reflect.get(metrics, name), Reflect.get(log, name))])
+/** What is written, what is counted and who else hears as one: whoever sees something happen says so once. */
+export function createEvents(log: LoggedEvents, metrics: CountedEvents, ...others: readonly Partial<LoggedEvents>[]): Events {
+  const hearers = [metrics, log, ...others]
+  const names = new Set(hearers.flatMap((hearer) => Object.keys(hearer)))
+  const told = Array.from(names, (name) => [name, all(hearers.map((hearer): unknown => Reflect.get(hearer, name)))])
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the two types together have every method of `Events`
   return Object.fromEntries(told) as Events
 }
@@ -254,8 +267,8 @@ export function createEvents(log: LoggedEvents, metrics: CountedEvents): Events 
 type Method = (facts: unknown) => void
 const isMethod = (value: unknown): value is Method => typeof value === 'function'
 
-/** A fault of ours in one must neither keep the other from being told nor reach whoever says what happened. */
-const both = (...methods: readonly unknown[]): Method => {
+/** A fault of ours in one must neither keep the others from being told nor reach whoever says what happened. */
+const all = (methods: readonly unknown[]): Method => {
   const called = methods.filter(isMethod)
   return (facts) => {
     for (const method of called) {

@@ -40,6 +40,9 @@ function sayOfProcess(events: Events): void {
   events.sessionsExpired(1)
   for (const reason of ['rate', 'too-many'] as const) events.sessionRefused(reason)
   events.accessDenied('operations')
+  for (const result of ['done', 'refused'] as const) {
+    events.operatorActed({ action: 'isolate', service: 'ai-agent', door: 'token', name: 'ada', result })
+  }
   for (const from of LEVELS) for (const to of LEVELS) events.levelChanged({ from, to, away: [] })
 }
 

@@ -4,7 +4,7 @@
 import type { ConversationLog } from '../conversation-log/conversation-log.ts'
 import { LogError, type LogErrorKind } from '../conversation-log/log-error.ts'
 
-type Command = Exclude<keyof ConversationLog, 'profile' | 'backlog' | 'onAppend' | 'onWork' | typeof Symbol.asyncDispose>
+type Command = Exclude<keyof ConversationLog, 'profile' | 'backlog' | 'announce' | 'onAppend' | 'onWork' | typeof Symbol.asyncDispose>
 
 /**
  * `refuses`: the command is not done and rejects. `loses`: it is done, and rejects all the same. `holds`: it waits

@@ -12,6 +12,7 @@ const madeUp: Assets = {
     components: '/assets/components-1.js',
     icon: '/assets/icon-1.svg',
   }),
+  ops: { css: '/assets/ops-1.css', js: '/assets/ops-1.js', icon: '/assets/icon-1.svg' },
   find: (name) => (name === 'generic-1.css' ? file('a{}') : undefined),
 }
 const helpPages: readonly HelpPage[] = [

@@ -6,11 +6,13 @@
 import type { Entry } from '../conversation/entry.ts'
 import type { MessageId } from '../conversation/ids.ts'
 import { LINK_SILENCE_MAX_MS, SENDS_IN_FLIGHT_MAX } from '../conversation/limits.ts'
+import { mayReconnect } from '../protocol/close-codes.ts'
 import type { Parsed } from '../protocol/parse-frame.ts'
 import type { ServerFrame, ServiceStanding, WelcomeFrame } from '../protocol/protocol.ts'
 import { askStore, look } from './client-link-outbox.ts'
 import { acceptShown, settle } from './client-link-settle.ts'
-import { fail, fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
+import { moveAnew, onAskedToMove } from './client-link-move.ts'
+import { dropMove, fail, fetchAnew, giveUp, hangUp, lose, NONE, renew, sendOn } from './client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientLink, ClientStep, OpenLink } from './client-link-state.ts'
 import { addBlock, applyToView, cursorOf, viewOfSnapshot } from './log-view.ts'
 import { accept, doubtAfter, lacksNumber, postpone, refuse, type OutgoingState } from './outgoing-questions.ts'
@@ -60,7 +62,7 @@ function onFrame(client: ClientLink, frame: ServerFrame, ctx: ClientContext): Cl
     case 'level':
       return [{ ...client, standing: standingOf(frame) }, NONE]
     case 'drain':
-      return [{ ...client, link: { ...link, moveAt: ctx.now + frame.afterMs + ctx.chance() * frame.windowMs } }, NONE]
+      return onAskedToMove(client, link, frame, ctx)
   }
 }
 
@@ -79,7 +81,7 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     snapshotDue: isResumed ? undefined : { logId: frame.logId, by: ctx.now + LINK_SILENCE_MAX_MS },
     probeBy: undefined,
     probeAgainAt: ctx.now,
-    moveAt: link.status === 'open' ? link.moveAt : undefined,
+    move: link.status === 'open' ? moveAnew(link, ctx) : undefined,
     behindAt: undefined,
     maxInFlight,
     // Another log on the same link changes nothing about how much this server can take.
@@ -101,8 +103,11 @@ function onWelcome(client: ClientLink, frame: WelcomeFrame, ctx: ClientContext):
     // Marks never fall within one log; another log begins anew.
     settled: isResumed ? Math.max(client.settled, settled) : settled,
   }
-  // The server vouches for the log up to our cursor and for nothing that we were told of beyond it.
-  return resendAfter(welcomed, isResumed ? (client.view.conversation.head?.seq ?? 0) : 0, ctx)
+  const dropped = link.status === 'open' && open.move !== link.move ? dropMove(client) : NONE
+  // The server vouches for the log up to the cursor that it was told, and for nothing that we know beyond it.
+  const vouched = link.status === 'greeting' ? link.from : (client.view.conversation.head?.seq ?? 0)
+  const [next, effects] = resendAfter(welcomed, isResumed ? vouched : 0, ctx)
+  return [next, [...dropped, ...effects]]
 }
 
 const standingOf = ({ level, away, answersTakeMs }: ServiceStanding): ServiceStanding => ({ level, away, answersTakeMs })
@@ -200,7 +205,9 @@ function onPing(client: ClientLink, link: OpenLink, frame: Extract<ServerFrame, 
 }
 
 function onBye(client: ClientLink, frame: Extract<ServerFrame, { type: 'bye' }>, ctx: ClientContext): ClientStep {
-  const fresh = frame.retry === 'fresh' ? { ...client, view: { ...client.view, logId: undefined } } : client
-  const [lost, effects] = lose(fresh, frame.code, ctx, frame.afterMs)
+  if (frame.retry === 'fresh' && mayReconnect(frame.code)) {
+    return giveUp({ ...client, view: { ...client.view, logId: undefined } }, ctx, frame.afterMs)
+  }
+  const [lost, effects] = lose(client, frame.code, ctx, frame.afterMs)
   return [lost, [...hangUp(client), ...effects]]
 }

@@ -1,8 +1,6 @@
 /** When and how a page comes back. */
 import { describe, expect, test } from 'vitest'
-import { idOf, kindsOf, LOG, open, pingAt, snapshotAt, started, welcome } from '../testing/client-link-play.ts'
-
-const cursorAt = (seq: number) => ({ logId: LOG, seq, id: idOf(seq) })
+import { kindsOf, open, pingAt, snapshotAt, started, welcome } from '../testing/client-link-play.ts'
 
 describe('coming back', () => {
   test('[K2] doubles to thirty seconds, spread over the whole of it, and goes on for ever', () => {
@@ -76,17 +74,5 @@ describe('coming back', () => {
     expect(kindsOf(play.on({ type: 'woke' }).effects)).toEqual([])
     play.pass(5_000)
     expect(play.on({ type: 'woke' }).said).toEqual([{ type: 'probe' }])
-  })
-  test('[K16] moves when asked, at a time spread over the window, from its cursor', () => {
-    const play = open()
-    play.chance = 0.25
-    play.hears({ type: 'drain', afterMs: 1_000, windowMs: 4_000, deadlineMs: 10_000 })
-    expect(kindsOf(play.pass(1_999))).toEqual([])
-    expect(kindsOf(play.pass(1))).toEqual(['close', 'connect'])
-    expect(play.opens().said).toMatchObject([{ type: 'hello', resume: cursorAt(5) }])
-  })
-  test('[K16] also when the log turns out to be another one meanwhile', () => {
-    const play = open().hears({ type: 'drain', afterMs: 1_000, windowMs: 0, deadlineMs: 10_000 }, welcome('fork'), snapshotAt(2))
-    expect(kindsOf(play.pass(1_000))).toEqual(['close', 'connect'])
   })
 })

@@ -5,7 +5,7 @@ import { isOpen } from '../conversation/conversation.ts'
 import { CONNECT_TIMEOUT_MS, LINK_STABLE_MS } from '../conversation/limits.ts'
 import { CLOSE_CODES, mayReconnect } from '../protocol/close-codes.ts'
 import { backoffMs } from '../resilience/backoff.ts'
-import type { ClientContext, ClientEffect, ClientLink, ClientStep, LinkStatus, Rung } from './client-link-state.ts'
+import type { ClientContext, ClientEffect, ClientLink, ClientStep, LinkStatus, Move, Rung } from './client-link-state.ts'
 import { renumber, unsend } from './outgoing-questions.ts'
 
 export const NONE: readonly ClientEffect[] = []
@@ -27,18 +27,23 @@ export const sendOn = (
   frames,
 })
 
-/** Dials another socket. */
-export function connect(client: ClientLink, failures: number, ctx: ClientContext): ClientStep {
+/** Dials another socket, whatever it is for. */
+export function dial(client: ClientLink): readonly [ClientLink, socket: number, readonly ClientEffect[]] {
   const socket = client.sockets + 1
-  const link: LinkStatus = { status: 'connecting', failures, socket, by: ctx.now + patience(client) }
-  return [{ ...client, sockets: socket, link }, [{ type: 'connect', socket, rung: client.rung }]]
+  return [{ ...client, sockets: socket }, socket, [{ type: 'connect', socket, rung: client.rung }]]
+}
+
+/** Dials the page's next link. */
+export function connect(client: ClientLink, failures: number, ctx: ClientContext): ClientStep {
+  const [dialling, socket, effects] = dial(client)
+  return [{ ...dialling, link: { status: 'connecting', failures, socket, by: ctx.now + patience(client) } }, effects]
 }
 
 /** How long each step of connecting may take. */
 export const patience = ({ isTrial }: ClientLink): number => (isTrial ? TRIAL_MS : CONNECT_TIMEOUT_MS)
 
-/** Moves to another link, from a server that goes away or a stream that has lasted long enough. */
-export function move(client: ClientLink, ctx: ClientContext): ClientStep {
+/** Moves to another link from one that is over: a stream that has lasted long enough, or a server that leaves no time. */
+export function leaveNow(client: ClientLink, ctx: ClientContext): ClientStep {
   // On the way up only while nobody waits for anything.
   const isIdle = client.questions.length === 0 && !client.view.conversation.items.some((item) => item.kind === 'question' && isOpen(item))
   const isTrial = client.home === 'events' && ctx.now >= client.trialAt && isIdle
@@ -54,6 +59,24 @@ function hasOtherWay({ link, rung, home, isTrial, isSocketProven }: ClientLink):
   return rung === home && (home === 'events' || !isSocketProven || link.failures % PROVEN_TRIES === 1)
 }
 
+type MoveUnderWay = Exclude<Move, { status: 'due' }>
+
+/** The socket that is to take the link's place, once it was dialled. */
+export const moveUnderWay = (link: LinkStatus): MoveUnderWay | undefined =>
+  link.status === 'open' && link.move !== undefined && link.move.status !== 'due' ? link.move : undefined
+
+/** The page with the link that it was moving to; `undefined` while there is none. */
+export function promoted(client: ClientLink, link: LinkStatus): ClientLink | undefined {
+  const move = moveUnderWay(link)
+  return move && { ...client, questions: unsend(client.questions), link: { ...move, failures: 0 } }
+}
+
+/** Closes the socket of a move, when there is one. */
+export function dropMove({ link }: ClientLink): readonly ClientEffect[] {
+  const move = moveUnderWay(link)
+  return move === undefined ? NONE : [{ type: 'close', socket: move.socket, code: CLOSE_CODES.normal }]
+}
+
 const otherWay: Readonly<Record<Rung, Rung>> = { socket: 'events', events: 'socket' }
 
 /** A try by socket that failed is not repeated only to see whether it works by now. */
@@ -62,10 +85,12 @@ function trialAfter({ link, rung, isSocketProven, trialAt }: ClientLink, now: nu
   return now + (isSocketProven ? TRIAL_AGAIN_MS.proven : TRIAL_AGAIN_MS.unproven)
 }
 
-/** The link is gone: go on the other way, or come back after a while, unless `code` says never. */
+/** The link is gone: go on with the one that it moves to, or the other way, or come back after a while, unless `code` says never. */
 export function lose(client: ClientLink, code: number, ctx: ClientContext, afterMs = 0): ClientStep {
   const questions = unsend(client.questions)
-  if (!mayReconnect(code)) return [{ ...client, questions, link: { status: 'closed', code } }, NONE]
+  if (!mayReconnect(code)) return [{ ...client, questions, link: { status: 'closed', code } }, dropMove(client)]
+  const moved = promoted(client, client.link)
+  if (moved !== undefined) return [moved, NONE]
   const lost: ClientLink = { ...client, trialAt: trialAfter(client, ctx.now) }
   if (afterMs > 0 || !hasOtherWay(client)) return comeBack(lost, ctx, afterMs)
   return connect({ ...lost, questions, isTrial: false, rung: otherWay[client.rung] }, failuresOf(client.link, ctx.now), ctx)
@@ -85,10 +110,10 @@ const failuresOf = (link: LinkStatus, now: number): number => {
   return link.status === 'open' && now - link.since >= LINK_STABLE_MS ? 0 : link.failures
 }
 
-/** Gives the socket up, whatever it is worth, and comes back after a while. */
+/** Gives the link up, whatever it is worth, and a move with it, and comes back after a while. */
 export function giveUp(client: ClientLink, ctx: ClientContext, afterMs = 0): ClientStep {
   const [waiting, effects] = comeBack(client, ctx, afterMs)
-  return [waiting, [...hangUp(client), ...effects]]
+  return [waiting, [...hangUp(client), ...dropMove(client), ...effects]]
 }
 
 /** Gives up a socket that does not work. */

@@ -29,11 +29,19 @@ export type LinkStatus =
   /** Between tries. */
   | { readonly status: 'waiting'; readonly failures: number; readonly retryAt: number }
   | { readonly status: 'connecting'; readonly failures: number; readonly socket: number; readonly by: number }
-  /** Hello was sent. */
-  | { readonly status: 'greeting'; readonly failures: number; readonly socket: number; readonly by: number }
+  /** Hello was sent; `from` is where the cursor stood that it named, 0 for none. */
+  | { readonly status: 'greeting'; readonly failures: number; readonly socket: number; readonly by: number; readonly from: number }
   | OpenLink
   /** The server said never to come back; the form of the page still works. */
   | { readonly status: 'closed'; readonly code: number }
+
+/** The way to another process while a link goes on. `failures` counts tries of this move. */
+export type Move =
+  /** To be begun at `at`. Unless it `mayStay`, the link is over then, and nothing is waited for. */
+  | { readonly status: 'due'; readonly failures: number; readonly at: number; readonly mayStay: boolean }
+  | { readonly status: 'connecting'; readonly failures: number; readonly socket: number; readonly by: number }
+  /** As of a link that greets. */
+  | { readonly status: 'greeting'; readonly failures: number; readonly socket: number; readonly by: number; readonly from: number }
 
 export interface OpenLink {
   readonly status: 'open'
@@ -47,8 +55,8 @@ export interface OpenLink {
   readonly probeBy: number | undefined
   /** No probe before then: a person who switches tabs to and fro must not use up the link's frames. */
   readonly probeAgainAt: number
-  /** The server asked to move to another process by then. */
-  readonly moveAt: number | undefined
+  /** The server asked to move to another process. */
+  readonly move: Move | undefined
   /** Where the view stood at the last ping that named a later head. */
   readonly behindAt: number | undefined
   /** Questions that may be on their way at once, as the server allows … */

@@ -20,10 +20,21 @@ import {
   welcome,
 } from '../testing/client-link-play.ts'
 import type { ServerFrame } from '../protocol/protocol.ts'
+import { moveUnderWay } from './client-link-socket.ts'
 import type { ClientEvent, ClientLink } from './client-link-state.ts'
 
-/** The newest socket of every situation that has one. */
+/** The socket of the link in every situation that has one, … */
 const SOCKET = 1
+/** … and of the one that a page is moving to. */
+const NEXT = 2
+
+const DRAIN: ServerFrame = { type: 'drain', afterMs: 0, windowMs: 0, deadlineMs: 5_000 }
+/** An open page that has dialled its next link. */
+function moving(): ClientLinkPlay {
+  const play = open().hears(DRAIN)
+  play.pass(0)
+  return play
+}
 
 const SITUATIONS = {
   fresh: () => new ClientLinkPlay(),
@@ -32,15 +43,18 @@ const SITUATIONS = {
   greeting,
   'awaiting-snapshot': awaitingSnapshot,
   open: () => open(),
+  moving,
+  'moving-greeting': () => moving().opens(),
   closed: () => open().closes(4404),
 } as const satisfies Record<string, () => ClientLinkPlay>
 type Situation = keyof typeof SITUATIONS
 
-const heard = (...frames: readonly ServerFrame[]): ClientEvent => ({
+const heardOn = (socket: number, ...frames: readonly ServerFrame[]): ClientEvent => ({
   type: 'frames',
-  socket: SOCKET,
+  socket,
   frames: frames.map((frame) => ({ ok: true, frame })),
 })
+const heard = (...frames: readonly ServerFrame[]): ClientEvent => heardOn(SOCKET, ...frames)
 
 const EVENTS = {
   start: { type: 'start' },
@@ -68,6 +82,13 @@ const EVENTS = {
   ping: heard(pingAt(5)),
   bye: heard({ type: 'bye', code: 4503, retry: 'resume', afterMs: 0 }),
   'bye-never': heard({ type: 'bye', code: 4404, retry: 'never', afterMs: 0 }),
+  drain: heard(DRAIN),
+  'drain-now': heard({ ...DRAIN, deadlineMs: 0 }),
+  'next-opened': { type: 'opened', socket: NEXT },
+  'next-welcome': heardOn(NEXT, welcome('resumed')),
+  'next-entry': heardOn(NEXT, entryAt(6)),
+  'next-bye': heardOn(NEXT, { type: 'bye', code: 1013, retry: 'resume', afterMs: 0 }),
+  'next-closed': { type: 'closed', socket: NEXT, code: 4404 },
 } as const satisfies Record<string, ClientEvent>
 type EventName = keyof typeof EVENTS
 type Row = Readonly<Record<EventName, string>>
@@ -86,6 +107,25 @@ const ENDINGS = {
   nonsense: 'waiting: close',
   bye: 'waiting: close',
   'bye-never': 'closed: close',
+} as const
+
+const OF_NEXT = ['next-opened', 'next-welcome', 'next-entry', 'next-bye', 'next-closed'] as const
+/** Of an open link, whether it moves or not. */
+const OPEN = {
+  ask: '=: send',
+  stop: '=: stop',
+  online: '=: probe',
+  offline: '=: probe',
+  woke: '=: probe',
+  ping: '=: pong',
+} as const
+/** A move ends with its link, unless it can take its place. */
+const MOVE_ENDINGS = {
+  'socket-refused': 'closed: close',
+  left: 'waiting: close close',
+  differs: 'waiting: close close',
+  hole: 'waiting: close close',
+  'bye-never': 'closed: close close',
 } as const
 
 const TABLE: Readonly<Record<Situation, Row>> = {
@@ -117,7 +157,7 @@ const TABLE: Readonly<Record<Situation, Row>> = {
   'awaiting-snapshot': row('=:', {
     ...ALWAYS,
     ...ENDINGS,
-    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick'),
+    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick', ...OF_NEXT),
     online: '=: probe',
     offline: '=: probe',
     woke: '=: probe',
@@ -128,15 +168,39 @@ const TABLE: Readonly<Record<Situation, Row>> = {
   open: row('=:', {
     ...ALWAYS,
     ...ENDINGS,
-    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick'),
-    ask: '=: send',
-    stop: '=: stop',
-    online: '=: probe',
-    offline: '=: probe',
-    woke: '=: probe',
+    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick', ...OF_NEXT),
+    ...OPEN,
     fork: 'awaiting-snapshot:',
     hole: 'waiting: close',
-    ping: '=: pong',
+  }),
+  moving: row('=:', {
+    ...ALWAYS,
+    ...MOVE_ENDINGS,
+    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick', 'next-welcome', 'next-entry', 'next-bye'),
+    ...OPEN,
+    // Its hello has not been said yet, and will say how the page stands then.
+    fork: 'awaiting-snapshot:',
+    'socket-closed': 'connecting:',
+    nonsense: 'connecting: close',
+    bye: 'connecting: close',
+    'drain-now': 'connecting: close',
+    'next-opened': 'moving-greeting: hello',
+    'next-closed': 'open: close',
+  }),
+  'moving-greeting': row('=:', {
+    ...ALWAYS,
+    ...MOVE_ENDINGS,
+    ...nothing('start', 'withdraw', 'hinted', 'opened', 'old-socket', 'matches', 'tick', 'next-opened', 'next-entry'),
+    ...OPEN,
+    fork: 'awaiting-snapshot: close',
+    resumed: 'open: close',
+    'socket-closed': 'greeting:',
+    nonsense: 'greeting: close',
+    bye: 'greeting: close',
+    'drain-now': 'greeting: close',
+    'next-welcome': 'open: close',
+    'next-bye': 'open: close',
+    'next-closed': 'open: close',
   }),
   closed: row('-', { ...ALWAYS, stop: '-' }),
 }
@@ -147,7 +211,11 @@ function nothing(...names: readonly EventName[]): Partial<Row> {
 
 function situationOf({ link, sockets }: ClientLink): string {
   if (sockets === 0) return 'fresh'
-  return link.status === 'open' && link.snapshotDue !== undefined ? 'awaiting-snapshot' : link.status
+  if (link.status !== 'open') return link.status
+  if (link.snapshotDue !== undefined) return 'awaiting-snapshot'
+  const move = moveUnderWay(link)
+  if (move === undefined) return 'open'
+  return move.status === 'connecting' ? 'moving' : 'moving-greeting'
 }
 
 function outcome(situation: Situation, event: ClientEvent): string {
@@ -183,6 +251,7 @@ test('[K19] whatever happens, a tick that fell due changes what is due next', ()
     rejected(2, 'order', { expectedNumber: 1 }),
     rejected(1, 'invalid', { temporary: false }),
     { type: 'drain', afterMs: 0, windowMs: 1_000, deadlineMs: 5_000 },
+    { type: 'drain', afterMs: 0, windowMs: 0, deadlineMs: 0 },
     { type: 'bye', code: 4503, retry: 'fresh', afterMs: 2_000 },
   )
   const happening = fc.oneof(

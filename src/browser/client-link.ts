@@ -38,7 +38,21 @@ import {
   sendTerms,
   take,
 } from './client-link-outbox.ts'
-import { connect, fail, fetchAnew, giveUp, hangUp, isGone, lose, move, NONE, patience, sendOn } from './client-link-socket.ts'
+import { moveDeadline, onMoveDue, onMoveFailed, onMoveFrames, onMoveOpened } from './client-link-move.ts'
+import {
+  connect,
+  dropMove,
+  fail,
+  fetchAnew,
+  giveUp,
+  hangUp,
+  isGone,
+  lose,
+  moveUnderWay,
+  NONE,
+  patience,
+  sendOn,
+} from './client-link-socket.ts'
 import type { ClientContext, ClientEvent, ClientLink, ClientStep, LinkStatus, OpenLink, Rendered } from './client-link-state.ts'
 import { cursorOf, EMPTY_VIEW } from './log-view.ts'
 import { due, KEPT, overdue, unsend, type OutgoingQuestion } from './outgoing-questions.ts'
@@ -117,7 +131,7 @@ function linkDeadline(client: ClientLink): number | undefined {
       const times = [
         link.heardAt + LINK_SILENCE_MAX_MS,
         link.probeBy,
-        link.moveAt,
+        moveDeadline(link),
         ...(link.snapshotDue === undefined ? sendingTimes(client, link) : [link.snapshotDue.by]),
       ]
       return Math.min(...times.filter((time) => time !== undefined))
@@ -143,9 +157,9 @@ function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): Clie
     case 'opened':
       return onOpened(client, event.socket, ctx)
     case 'frames':
-      return isCurrent(client, event.socket) ? onFrames(client, event.frames, ctx) : [client, NONE]
+      return onSaid(client, event, ctx)
     case 'closed':
-      return isCurrent(client, event.socket) ? lose(client, event.code, ctx) : [client, NONE]
+      return onClosed(client, event, ctx)
     case 'online':
       return wake(onOnline(client), ctx)
     case 'offline':
@@ -172,6 +186,21 @@ function react(client: ClientLink, event: ClientEvent, ctx: ClientContext): Clie
 const isCurrent = ({ link }: ClientLink, socket: number): boolean =>
   link.status !== 'waiting' && link.status !== 'closed' && link.socket === socket
 
+function onSaid(client: ClientLink, { socket, frames }: Extract<ClientEvent, { type: 'frames' }>, ctx: ClientContext): ClientStep {
+  if (isCurrent(client, socket)) return onFrames(client, frames, ctx)
+  const { link } = client
+  if (link.status !== 'open' || moveUnderWay(link)?.socket !== socket) return [client, NONE]
+  const { step: moved, rest } = onMoveFrames(client, link, frames, ctx)
+  return rest === undefined ? moved : chain(moved, (changed) => onFrames(changed, rest, ctx))
+}
+
+function onClosed(client: ClientLink, { socket, code }: Extract<ClientEvent, { type: 'closed' }>, ctx: ClientContext): ClientStep {
+  const { link } = client
+  if (isCurrent(client, socket)) return lose(client, code, ctx)
+  // Whatever the code says: it is the old link that knows whether the page may go on.
+  return link.status === 'open' && moveUnderWay(link)?.socket === socket ? onMoveFailed(client, link, ctx) : [client, NONE]
+}
+
 function onStart(client: ClientLink, event: Extract<ClientEvent, { type: 'start' }>, ctx: ClientContext): ClientStep {
   if (client.sockets > 0) return [client, NONE]
   const { former, rendered = NOTHING_RENDERED, rung = 'socket' } = event
@@ -185,14 +214,18 @@ function onLeft(client: ClientLink, ctx: ClientContext): ClientStep {
   if (client.link.status === 'waiting' || client.link.status === 'closed') return [client, NONE]
   // Should it live on all the same, it comes back.
   const link: LinkStatus = { status: 'waiting', failures: 0, retryAt: ctx.now + RECONNECT_CAP_MS }
-  return [{ ...client, link, rung: client.home, isTrial: false, questions: unsend(client.questions) }, hangUp(client)]
+  const waiting: ClientLink = { ...client, link, rung: client.home, isTrial: false, questions: unsend(client.questions) }
+  return [waiting, [...hangUp(client), ...dropMove(client)]]
 }
 
 function onOpened(client: ClientLink, socket: number, ctx: ClientContext): ClientStep {
   const { link, session, device, view } = client
+  if (link.status === 'open') return onMoveOpened(client, link, socket, ctx)
   if (link.status !== 'connecting' || link.socket !== socket) return [client, NONE]
-  const greeting: LinkStatus = { status: 'greeting', failures: link.failures, socket, by: ctx.now + patience(client) }
-  return [{ ...client, link: greeting }, [sendOn(link, { type: 'hello', v: PROTOCOL_VERSION, session, device, resume: cursorOf(view) })]]
+  const resume = cursorOf(view)
+  const from = resume?.seq ?? 0
+  const greeting: LinkStatus = { status: 'greeting', failures: link.failures, socket, by: ctx.now + patience(client), from }
+  return [{ ...client, link: greeting }, [sendOn(link, { type: 'hello', v: PROTOCOL_VERSION, session, device, resume })]]
 }
 
 /** It may be another network, where sockets pass or do not. */
@@ -231,9 +264,7 @@ function onTick(client: ClientLink, ctx: ClientContext): ClientStep {
 function onOpenTick(client: ClientLink, link: OpenLink, ctx: ClientContext): ClientStep {
   const isOver = (by: number | undefined): boolean => by !== undefined && by <= ctx.now
   if (isOver(link.heardAt + LINK_SILENCE_MAX_MS) || isOver(link.probeBy) || isOver(link.snapshotDue?.by)) return giveUp(client, ctx)
-  if (link.moveAt !== undefined && link.moveAt <= ctx.now) {
-    return move(client, ctx)
-  }
+  if (link.move !== undefined && isOver(moveDeadline(link))) return onMoveDue(client, link, link.move, ctx)
   const { questions, frames, tries } = overdue(client.questions, ctx.now)
   if (tries > SEND_TRIES_MAX) return giveUp(client, ctx)
   if (frames.length > 0) return [{ ...client, questions }, [sendOn(link, ...frames)]]

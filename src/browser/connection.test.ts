@@ -172,6 +172,27 @@ test('[K18][K21] an older socket is neither heard nor spoken to', () => {
   expect(newest().heard.at(-1)).toMatchObject({ type: 'send', text: 'One?' })
 })
 
+test('[K21][K80][K81] it moves from one socket to another, speaks on the old one until then, and closes each once', async () => {
+  const { env, newest, connection } = openPage()
+  const first = newest()
+  first.say({ type: 'drain', afterMs: 0, windowMs: 1_000, deadlineMs: 25_000 })
+  await env.clock.advance(1_000)
+  const refused = newest()
+  refused.end(1006)
+  await env.clock.advance(1_000)
+  const second = newest()
+  expect(env.sockets).toHaveLength(3)
+  second.open()
+  connection.ask(question('One?'))
+  expect([first.heard.at(-1)?.type, second.heard.at(-1)?.type]).toEqual(['send', 'hello'])
+  expect([connection.state.link.status, env.clock.waiting]).toEqual(['open', 1])
+  second.say({ ...WELCOME, outcome: 'resumed' })
+  first.end(1000)
+  expect([first.closes, refused.closes, second.closes]).toEqual([[CLOSE_CODES.normal], [], []])
+  expect(second.heard.at(-1)).toMatchObject({ type: 'send', text: 'One?' })
+  expect([connection.state.link.status, env.clock.waiting]).toEqual(['open', 1])
+})
+
 test('[P4][K7] questions that waited go out in order, each in a message that a server takes', () => {
   const { newest, connection } = page()
   // As long as a question may be, in characters that take much room.

@@ -24,8 +24,8 @@ export class Connection {
   readonly #context: () => ClientContext
   readonly #outbox: OutboxStore | undefined
   readonly #listeners: (() => void)[] = []
-  /** Only the newest is ever spoken to. */
-  #socket: { readonly number: number; readonly socket: BrowserSocket } | undefined
+  /** Two while the page moves from one to the other, else one. */
+  readonly #sockets = new Map<number, BrowserSocket>()
   #cancelTick: (() => void) | undefined
   #state: ClientLink
 
@@ -107,10 +107,11 @@ export class Connection {
         return
       case 'send':
         // A message for each: a question fits into one, several together may be larger than a server takes.
-        if (this.#socket?.number === effect.socket) for (const frame of effect.frames) this.#socket.socket.send(formatFrames([frame]))
+        for (const frame of effect.frames) this.#sockets.get(effect.socket)?.send(formatFrames([frame]))
         return
       case 'close':
-        if (this.#socket?.number === effect.socket) this.#socket.socket.close(effect.code)
+        this.#sockets.get(effect.socket)?.close(effect.code)
+        this.#sockets.delete(effect.socket)
         return
       case 'store':
         this.#store(effect)
@@ -129,11 +130,14 @@ export class Connection {
     const listener: SocketListener = {
       opened: () => this.#dispatch({ type: 'opened', socket: number }),
       received: (text) => this.#dispatch({ type: 'frames', socket: number, frames: parseServerFrames(text) }),
-      closed: (code) => this.#dispatch({ type: 'closed', socket: number, code }),
+      closed: (code) => {
+        this.#sockets.delete(number)
+        this.#dispatch({ type: 'closed', socket: number, code })
+      },
     }
     const questionOf = (turnId: TurnId): MessageId | undefined => questionOfTurn(this.#state.view.conversation, turnId)?.messageId
     const socket = rung === 'socket' ? this.#env.openSocket(listener) : this.#env.openEvents(listener, questionOf)
-    this.#socket = { number, socket }
+    this.#sockets.set(number, socket)
   }
 
   #verify({ text, sha256 }: ClientEffect & { readonly type: 'verify' }): void {

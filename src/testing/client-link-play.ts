@@ -137,7 +137,12 @@ export class ClientLinkPlay {
 
   /** One message of the newest socket. */
   hears(...frames: readonly ServerFrame[]): this {
-    return this.on({ type: 'frames', socket: this.client.sockets, frames: frames.map((frame) => ({ ok: true, frame })) })
+    return this.hearsOn(this.client.sockets, ...frames)
+  }
+
+  /** One message of a socket, which may not be the newest. */
+  hearsOn(socket: number, ...frames: readonly ServerFrame[]): this {
+    return this.on({ type: 'frames', socket, frames: frames.map((frame) => ({ ok: true, frame })) })
   }
 
   hearsNonsense(): this {

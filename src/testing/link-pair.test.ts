@@ -43,6 +43,15 @@ describe('in the end', () => {
     expect(broken(results.replicated).slice(0, 5)).toEqual([])
   })
 
+  test('[K22][K23][K80][K81][K82][K83] and when the server asks to move again and again, whatever else happens', () => {
+    const moving = (durability: PairDurability): ReadonlyMap<number, LinkPairResult> =>
+      new Map(seeds.map((seed) => [seed, playLinkPair({ seed, durability, drains: true })]))
+    for (const moved of [moving('fsync'), moving('replicated')]) {
+      expect(broken(moved).slice(0, 5)).toEqual([])
+      expect(Array.from(moved.values(), ({ counts }) => counts.moves).reduce((so, moves) => so + moves, 0)).toBeGreaterThan(2 * SEEDS)
+    }
+  })
+
   test('[K22] much of it was hard', () => {
     for (const all of [[...results.fsync.values()], [...results.replicated.values()]]) {
       const sum = (name: keyof LinkPairResult['counts']): number => all.reduce((so, { counts }) => so + counts[name], 0)

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { canAsk, initialLink, nextDeadline as clientDeadline, step as stepClient } from '../browser/client-link.ts'
+import { moveUnderWay } from '../browser/client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from '../browser/client-link-state.ts'
 import type { Entry } from '../conversation/entry.ts'
 import { mintDeviceId, mintMessageId, type MessageId } from '../conversation/ids.ts'
@@ -25,6 +26,8 @@ import { createWorld, type World } from './world.ts'
 export interface LinkPairOptions {
   readonly seed: number
   readonly durability: PairDurability
+  /** The server goes away now and then, in good order: it asks its links to move, to a process that is the same to a page. */
+  readonly drains?: boolean
 }
 
 /** What came of it. */
@@ -35,7 +38,13 @@ export interface LinkPairResult {
   /** Views that were no prefix of any log there ever was. */
   readonly wrongViews: readonly string[]
   readonly closeCodes: readonly number[]
-  readonly counts: { readonly cuts: number; readonly rollbacks: number; readonly failures: number; readonly links: number }
+  readonly counts: {
+    readonly cuts: number
+    readonly rollbacks: number
+    readonly failures: number
+    readonly links: number
+    readonly moves: number
+  }
   /** It never came to rest. */
   readonly isEndless: boolean
 }
@@ -59,12 +68,14 @@ class LinkPair {
   readonly #wrongViews: string[] = []
   readonly #closeCodes: number[] = []
   readonly #links = new Set<PairLink>()
-  readonly #counts = { cuts: 0, links: 0 }
+  readonly #counts = { cuts: 0, links: 0, moves: 0 }
+  readonly #drains: boolean
   readonly #sockets = new Map<number, Connection>()
   #client: ClientLink
   #takeBack: () => void = () => undefined
 
-  constructor({ seed, durability }: LinkPairOptions) {
+  constructor({ seed, durability, drains = false }: LinkPairOptions) {
+    this.#drains = drains
     this.#random = seededRandom(seed)
     this.#network = createSimulatedNetwork(this.#world, this.#random.stream('network'))
     this.#store = new PairStore(this.#world, this.#random.stream('store'), durability)
@@ -76,6 +87,7 @@ class LinkPair {
     this.#planPerson(this.#random.stream('person'))
     this.#planTrouble(this.#random.stream('trouble'))
     this.#planScribe(this.#random.stream('scribe'))
+    if (this.#drains) this.#planDrains(this.#random.stream('drains'))
     const steps = this.#world.runUntil(REST_MS, STEPS_MAX)
     const { rollbacks, failures } = this.#store
     return {
@@ -101,6 +113,8 @@ class LinkPair {
     const [client, effects] = stepClient(before, event, ctx)
     this.#client = client
     if (client.view.conversation !== before.view.conversation) this.#check(client)
+    if (moveUnderWay(before.link)?.status === 'greeting' && client.link.status === 'open' && isAnother(client, before))
+      this.#counts.moves += 1
     for (const effect of effects) this.#perform(effect)
     this.#takeBack()
     const due = clientDeadline(this.#client)
@@ -198,6 +212,20 @@ class LinkPair {
     this.#world.after(TROUBLE_MS + 20_000, () => this.#network.block('no'))
   }
 
+  /** Whoever is asked and does not come in time is told goodbye. */
+  #planDrains(random: SeededRandom): void {
+    for (let times = random.between(1, 6); times > 0; times -= 1) {
+      const [windowMs, limitMs] = [random.between(0, 3_000), random.between(0, 8_000)]
+      this.#world.after(random.between(0, TROUBLE_MS), () => {
+        const leaving = [...this.#links]
+        for (const link of leaving) link.event({ type: 'drain', afterMs: 0, windowMs, deadlineMs: limitMs })
+        this.#world.after(limitMs, () => {
+          for (const link of leaving) link.event({ type: 'end', reason: 'drain', afterMs: 0 })
+        })
+      })
+    }
+  }
+
   /** Answers questions, now and then, as long as there are any. */
   #planScribe(random: SeededRandom): void {
     this.#world.after(random.between(20, 3_000), () => {
@@ -208,6 +236,9 @@ class LinkPair {
     })
   }
 }
+
+const isAnother = (one: ClientLink, other: ClientLink): boolean =>
+  'socket' in one.link && 'socket' in other.link && one.link.socket !== other.link.socket
 
 /** The server's end of one connection. */
 class PairLink implements Peer {

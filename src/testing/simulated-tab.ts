@@ -3,6 +3,7 @@
  * that its page shows, tells and holds written down for the checker. What it keeps is on a device that it shares with other tabs.
  */
 import { canAsk, initialLink, nextDeadline, step } from '../browser/client-link.ts'
+import { moveUnderWay } from '../browser/client-link-socket.ts'
 import type { ClientContext, ClientEffect, ClientEvent, ClientLink } from '../browser/client-link-state.ts'
 import { blocksOf, type LogView } from '../browser/log-view.ts'
 import type { Durability } from '../conversation/durability.ts'
@@ -244,7 +245,7 @@ export class SimulatedTab {
       opened: this.#process.bound(() => this.#event({ type: 'opened', socket })),
       received: this.#process.bound((text) => {
         const frames = parseServerFrames(text)
-        if ('socket' in this.#client.link && this.#client.link.socket === socket) this.#observeHeard(frames)
+        if (isHeard(this.#client.link, socket)) this.#observeHeard(frames)
         this.#event({ type: 'frames', socket, frames })
       }),
       closed: this.#process.bound((code) => {
@@ -325,6 +326,10 @@ export class SimulatedTab {
     this.#process.after(WATCH_MS, () => this.#watch())
   }
 }
+
+/** Whether the page listens to what the socket says. */
+const isHeard = (link: ClientLink['link'], socket: number): boolean =>
+  ('socket' in link && link.socket === socket) || moveUnderWay(link)?.socket === socket
 
 /** Where a frame says that the view stands. */
 function toldBy(frame: ClientFrame): Cursor | undefined {

@@ -47,7 +47,7 @@ async function byApi(service: Service, secrets: Set<string>): Promise<{ readonly
     const { status } = await person.ask(session, `My name is ${WORDS} ${wish}`, id)
     expect([wish, status]).toEqual([wish, wish === '[store]' ? 500 : 200])
     if (wish !== '[store]') await person.until(session, (all) => all.find((one) => one.id === id && /answered|failed/.test(one.status)))
-    await person.ask(session, `Another way ${WORDS}`, id)
+    await person.ask(session, `Differently put ${WORDS}`, id)
   }
   await person.request('POST', `/api/v1/sessions/${session}/messages`, { content: 1, [WORDS]: WORDS })
   await person.request('GET', `/api/v1/sessions/${WORDS}/messages?after=${WORDS}&limit=${WORDS}`)
@@ -134,7 +134,7 @@ test('[O98][O204][O11][O13] nobody’s words, names, ids or addresses are in any
     TRUSTED_PROXY_HOPS: '1',
   }
   const service = await startService(readConfig({ NODE_ENV: 'test', PORT: '0', ...env }), ports, '1.2.3')
-  const secrets = new Set<string>([WORDS, ADDRESS, BROWSER, '[fail]', '[store]', 'Another way', 'Out of turn'])
+  const secrets = new Set<string>([WORDS, ADDRESS, BROWSER, '[fail]', '[store]', 'Differently put', 'Out of turn'])
   const { person, session } = await byApi(service, secrets)
   await byForms(service, person.cookie ?? '', session)
   await byLink(service, person.cookie ?? '', session, secrets)

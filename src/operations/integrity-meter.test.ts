@@ -62,6 +62,22 @@ test('[O90] counting that takes the store long is done less often', async () => 
   expect(state.asked).toBe(2)
 })
 
+test('[O90] a count that was held up, or failed after long, makes nobody wait for the next', async () => {
+  const { clock, state, meter } = createPlay()
+  meter.start()
+  await clock.settle()
+  for (const isAway of [false, true]) {
+    Object.assign(state, { tookMs: 60_000, isAway })
+    await clock.advance(5_000)
+    Object.assign(state, { tookMs: 0 })
+    await clock.advance(60_000)
+    const { asked } = state
+    Object.assign(state, { isAway: false })
+    await clock.advance(5_000)
+    expect([state.asked, meter.reading()?.ageMs]).toEqual([asked + 1, 0])
+  }
+})
+
 test('[O91] a loss is told once, by whoever the store tells that it was found', async () => {
   const { clock, events, state, meter } = createPlay()
   meter.start()

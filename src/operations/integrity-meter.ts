@@ -3,7 +3,7 @@
  *
  * It asks the store, now and then, to compare what it kept with what it holds, says so when a question is missing or when
  * questions wait for too long, and keeps the last answer for metrics and the operator page. Counting takes the store a moment, so
- * the more it takes, the less often it is asked.
+ * the more it takes, the less often it is asked. How long one count was held up by a store that stood still says nothing of that.
  */
 import { missingIn, type ConversationLog, type QuestionTally } from '../conversation-log/conversation-log.ts'
 import type { Clock } from '../resilience/clock.ts'
@@ -56,6 +56,8 @@ interface Answer {
 class PollingMeter implements IntegrityMeter {
   readonly #options: IntegrityMeterOptions
   #last: Answer | undefined
+  /** How long the last count took that was answered. */
+  #tookMs = Number.POSITIVE_INFINITY
   #isStuck = false
   #isOver = false
   #callOff: (() => void) | undefined
@@ -96,16 +98,20 @@ class PollingMeter implements IntegrityMeter {
     const { log, clock } = this.#options
     this.#watchClock()
     const startedAt = clock.monotonic()
+    let costMs = 0
     try {
       const tally = await log.tally()
       if (this.#isOver) return
-      this.#hear({ tally, at: clock.monotonic(), wallAt: clock.now() })
+      const at = clock.monotonic()
+      // One that took long after one that did not was held up; two that took long are what counting takes.
+      costMs = Math.min(at - startedAt, this.#tookMs)
+      this.#tookMs = at - startedAt
+      this.#hear({ tally, at, wallAt: clock.now() })
     } catch {
       // The store says itself that it failed; here the last answer grows older, which is shown.
     }
     if (this.#isOver) return
-    const tookMs = clock.monotonic() - startedAt
-    this.#callOff = clock.schedule(Math.max(INTERVAL_MS, tookMs * COST_SHARE), () => void this.#look())
+    this.#callOff = clock.schedule(Math.max(INTERVAL_MS, costMs * COST_SHARE), () => void this.#look())
   }
 
   #hear(answer: Answer): void {

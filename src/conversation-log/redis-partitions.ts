@@ -88,3 +88,10 @@ export function slotOf(tag: string): number {
   }
   return crc % SLOTS
 }
+
+/** @throws RangeError when there is no such partition */
+export function partitionAt({ all }: Pick<Partitions, 'all'>, index: number): Partition {
+  const partition = all[index]
+  if (partition === undefined) throw new RangeError('R7: there is no such partition')
+  return partition
+}

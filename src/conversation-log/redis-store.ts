@@ -2,14 +2,13 @@
  * The log's commands on Redis. Each is one function of `redis-functions.lua` on the keys of one partition, but for these:
  *
  * - Making and deleting a session also changes its visitor's list (`redis-visitors.ts`).
- * - `claim` first looks at the queues that may have changed (`redis-queues.ts`).
+ * - `claim` first looks at the queues that may have changed (`redis-claims.ts`).
  * - `deleteExpired` and `tally` ask every partition; each answers for itself, at one moment of its own.
  *
  * Nothing that is read is kept here, so nothing hides what a fail-over has taken back.
  */
 import type { TurnBody } from '../conversation/entry.ts'
 import {
-  isEntryId,
   mintEntryId,
   mintLogId,
   mintTurnId,
@@ -35,16 +34,17 @@ import type {
   WriteResult,
 } from './conversation-log.ts'
 import { endOf, sumOf } from './ledger.ts'
-import { accepted, checkReadLimit, countOf, decideAsk, decideWrite, stoppedUnseen, type EarlierMessage } from './log-decisions.ts'
+import { accepted, checkReadLimit, countOf, decideAsk, decideWrite } from './log-decisions.ts'
 import { LogError } from './log-error.ts'
+import { factsOf, NUMBER, repeated, stopBodies } from './redis-bodies.ts'
+import { RedisClaims } from './redis-claims.ts'
 import { toLogError } from './redis-errors.ts'
 import type { Reply } from './redis-connection.ts'
 import { REDIS_FORMAT } from './redis-library.ts'
-import { sessionKey, sessionKeys, type Partition, type Partitions } from './redis-partitions.ts'
-import { PLACES_SHOWN, QueueHints, type QueueNews } from './redis-queues.ts'
+import { partitionAt, sessionKey, sessionKeys, type Partition, type Partitions } from './redis-partitions.ts'
+import { probeRedis } from './redis-probe.ts'
+import type { QueueNews } from './redis-queues.ts'
 import {
-  claimsIn,
-  entryIn,
   expiringIn,
   headAt,
   listOf,
@@ -57,7 +57,6 @@ import {
   textAt,
   turnIn,
   visitorAt,
-  type PlacedClaim,
 } from './redis-replies.ts'
 import { WriteRounds } from './redis-rounds.ts'
 import type { RedisServers } from './redis-servers.ts'
@@ -65,13 +64,6 @@ import { countIn, type RedisSettling } from './redis-settling.ts'
 import { RedisVisitors } from './redis-visitors.ts'
 import { bodyText } from './stored-entry.ts'
 import type { AsyncLog, LogPorts } from './sync-log.ts'
-
-type QueueName = 'ready' | 'untold'
-
-/** Looks and claims that one `claim` may take; others who claim at the same time make for more. */
-const CLAIM_STEPS_MAX = 6
-/** What a probe leaves is gone by itself after so many seconds. */
-const PROBE_SECONDS = '60'
 
 export interface RedisStoreOptions extends LogPorts {
   readonly servers: RedisServers
@@ -86,22 +78,19 @@ export interface RedisStoreOptions extends LogPorts {
 
 export class RedisStore implements AsyncLog {
   readonly #options: RedisStoreOptions
-  /** The queue of sessions' oldest turns, and that of turns without other help. */
-  readonly #queues: Readonly<Record<QueueName, QueueHints>>
+  readonly #claims: RedisClaims
   readonly #rounds = new WriteRounds()
   readonly #visitors: RedisVisitors
 
   constructor(options: RedisStoreOptions) {
     this.#options = options
-    const count = options.partitions.all.length
-    this.#queues = { ready: new QueueHints(count), untold: new QueueHints(count) }
+    this.#claims = new RedisClaims(options)
     this.#visitors = new RedisVisitors({ ...options, find: (id) => this.#find(id) })
   }
 
   /** A bell of another process. */
-  rang({ index }: Partition, news: QueueNews): void {
-    this.#queues.ready.rang(index, news)
-    this.#queues.untold.rang(index, news)
+  rang(partition: Partition, news: QueueNews): void {
+    this.#claims.rang(partition, news)
   }
 
   /** A server was lost, or another has its place: what was written there last may be gone. */
@@ -260,11 +249,11 @@ export class RedisStore implements AsyncLog {
   // ── turns ──────────────────────────────────────────────────────────────────
 
   claim(_owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]> {
-    return this.#claimFrom('ready', leaseMs, countOf(limit))
+    return this.#claims.claim('ready', leaseMs, limit)
   }
 
   claimUntold(_owner: string, leaseMs: number, limit: number): Promise<readonly Claim[]> {
-    return this.#claimFrom('untold', leaseMs, countOf(limit))
+    return this.#claims.claim('untold', leaseMs, limit)
   }
 
   async renew({ session, turnId, fence }: Claim, leaseMs: number): Promise<boolean> {
@@ -313,69 +302,17 @@ export class RedisStore implements AsyncLog {
     }
   }
 
-  /** Holders are processes, not owners: there is one owner a process, and only this process knows its own rounds. */
-  async #claimFrom(name: QueueName, leaseMs: number, limit: number): Promise<readonly Claim[]> {
-    const { clock, process, leaseNow, servers } = this.#options
-    const queues = this.#queues[name]
-    const claims: PlacedClaim[] = []
-    const failures: unknown[] = []
-    let answers = 0
-    const ask = async (index: number, count: number): Promise<void> => {
-      const { meta, ready, untold, leased } = this.#partitionAt(index)
-      const args = [process, String(clock.now()), leaseNow(), String(leaseMs), String(count), String(PLACES_SHOWN), name]
-      try {
-        const got = claimsIn(await servers.call(this.#partitionAt(index), 'claim', [meta, ready, untold, leased], args))
-        queues.learnt(index, got.view, clock.monotonic())
-        claims.push(...got.claims)
-        answers += 1
-      } catch (error) {
-        queues.failed(index)
-        failures.push(error)
-      }
-    }
-    for (let steps = 0; steps < CLAIM_STEPS_MAX && claims.length < limit; steps += 1) {
-      const plan = queues.plan(limit - claims.length, clock.monotonic())
-      if (plan.size === 0) break
-      await Promise.all(Array.from(plan, ([index, count]) => ask(index, count)))
-    }
-    // A Cluster of which a part is away gives what the others have.
-    if (answers === 0 && failures.length > 0) throw toLogError(failures[0])
-    return claims.toSorted((a, b) => a.place - b.place).map(({ claim }) => claim)
-  }
-
   // ── the whole ──────────────────────────────────────────────────────────────
 
   /** One partition has the list, wherever the sessions are. */
   async announce({ id, about }: AnnouncedProcess, leaseMs: number): Promise<readonly AnnouncedProcess[]> {
-    const partition = this.#partitionAt(0)
+    const partition = partitionAt(this.#options.partitions, 0)
     const said = listOf(await this.#options.servers.call(partition, 'announce', [partition.processes], [id, String(leaseMs), about]))
     return Array.from({ length: said.length / 2 }, (_unused, at) => ({ id: textAt(said, at * 2), about: textAt(said, at * 2 + 1) }))
   }
 
-  /** A Cluster works while most of its partitions do: those whose master is away are offline, the others go on. */
-  async probe(): Promise<void> {
-    const { servers, partitions } = this.#options
-    const reached = servers.servers
-    const outcomes = await Promise.allSettled(reached.map((server) => this.#probeServer(server.partitions)))
-    const works = outcomes.map(({ status }, index) => (status === 'fulfilled' ? (reached[index]?.partitions.length ?? 0) : 0))
-    if (works.reduce((sum, count) => sum + count, 0) * 2 > partitions.all.length) return
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw toLogError(outcome.reason)
-    // Not even one server is known; the first partition's says why.
-    await this.#probeServer(partitions.all)
-    throw new LogError('unavailable', 'most of the Redis Cluster is not there')
-  }
-
-  async #probeServer([partition]: readonly Partition[]): Promise<void> {
-    const { servers, process, random } = this.#options
-    if (partition === undefined) return
-    const value = Buffer.from(random(8)).toString('hex')
-    const key = `${partition.probe}:${process}`
-    const [, read] = await Promise.all([
-      servers.send(partition, ['SET', key, value, 'EX', PROBE_SECONDS]),
-      servers.send(partition, ['GET', key]),
-    ])
-    if (read !== value) throw new LogError('unavailable', 'Redis read back something else than was written')
-    await servers.inspect(partition)
+  probe(): Promise<void> {
+    return probeRedis(this.#options)
   }
 
   async tally(): Promise<QuestionTally> {
@@ -420,12 +357,6 @@ export class RedisStore implements AsyncLog {
     return answers
   }
 
-  #partitionAt(index: number): Partition {
-    const partition = this.#options.partitions.all[index]
-    if (partition === undefined) throw new RangeError('R7: there is no such partition')
-    return partition
-  }
-
   /** The session that is there, also when its time is over. */
   async #find(id: SessionId): Promise<Session | undefined> {
     const partition = this.#options.partitions.ofSession(id)
@@ -441,43 +372,6 @@ export class RedisStore implements AsyncLog {
     const erased = numberAt(reply, 0)
     if (erased > 0 && how[0] === 'delete') await this.#settledSoon(id, reply)
     return erased
-  }
-}
-
-const NUMBER = '"number":'
-const ATTEMPT = '"attempt":0'
-
-/** A question that had been accepted: a repeat, or another text under its id. */
-function repeated(reply: readonly Reply[], question: NewQuestion): AskResult {
-  const id = textAt(reply, 3)
-  if (!isEntryId(id)) throw new LogError('corrupt', 'R8: an entry has no id')
-  const entry = entryIn([`${textAt(reply, 2)}-0`, ['id', id, 'at', textAt(reply, 4), 'body', textAt(reply, 5)]], undefined)
-  if (entry.kind !== 'message') throw new LogError('corrupt', 'R9: a message id stands at another kind of entry')
-  const earlier: EarlierMessage = entry
-  const decision = decideAsk({ head: undefined, earlier, lastNumber: 0, openTurns: 0 }, question, earlier.turnId)
-  return decision.type === 'conflict' ? decision : accepted(logIdAt(reply, 1), earlier, true)
-}
-
-/** The wish to stop a turn, and the end of one that nobody holds: before and after its attempt, which the function knows. */
-function stopBodies(turnId: TurnId): { readonly wish: string; readonly end: readonly [string, string] } {
-  const [before = '', after = ''] = bodyText(stoppedUnseen({ turnId, attempt: 0 })).split(ATTEMPT)
-  return { wish: bodyText({ kind: 'stop-requested', turnId }), end: [`${before}${ATTEMPT.slice(0, -1)}`, after] }
-}
-
-/** What decides about a body: its kind, attempt, what it counts by, and its length. */
-function factsOf(body: TurnBody, turnId: TurnId): readonly string[] {
-  if (body.turnId !== turnId) return ['foreign', '0', '0', '0']
-  if (body.kind === 'notice') return [body.kind, '0', body.inReplyTo ?? '', '0']
-  const attempt = String(body.attempt)
-  switch (body.kind) {
-    case 'turn-started':
-      return [body.kind, attempt, String(body.fence), '0']
-    case 'answer-part':
-      return [body.kind, attempt, String(body.index), String(body.text.length)]
-    case 'turn-superseded':
-      return [body.kind, attempt, '0', '0']
-    case 'turn-ended':
-      return [body.kind, attempt, String(body.parts), String(body.chars)]
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the operator page asks of the last minutes, under the names that the metrics have for it. */
 import { CATALOGUE, type StoreName } from '../telemetry/catalogue.ts'
-import type { RecentFacts } from '../operations/ops-status.ts'
+import type { RecentFacts } from '../operations/collect-status.ts'
 import type { Recent } from '../telemetry/recent.ts'
 
 /** Whether a question that ended so was served: a stop is what its person wanted (operations reference §5). */

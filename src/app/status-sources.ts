@@ -2,7 +2,7 @@
 import type { Server } from '@hapi/hapi'
 import type { IntegrityMeter } from '../operations/integrity-meter.ts'
 import { createProcessRegistry, type ProcessFacts, type ProcessRegistry } from '../operations/process-registry.ts'
-import type { StatusSources, WatchedDependency } from '../operations/ops-status.ts'
+import type { StatusSources, WatchedDependency } from '../operations/collect-status.ts'
 import type { Config } from './config.ts'
 import { storeNameOf } from './gauges.ts'
 import type { OperationsParts } from './operations.ts'

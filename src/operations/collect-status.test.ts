@@ -7,8 +7,10 @@ import type { ComponentState, LevelState } from '../service-level/service-level.
 import { createSimulatedClock } from '../testing/simulated-clock.ts'
 import type { IntegrityReading } from './integrity-meter.ts'
 import { createJournal } from './journal.ts'
-import { statusJson, statusOf, type RecentFacts, type StatusSources } from './ops-status.ts'
+import { statusOf, type RecentFacts, type StatusSources } from './collect-status.ts'
+import { statusJson } from './ops-status.ts'
 import type { KnownProcesses, ProcessFacts } from './process-registry.ts'
+import { SOME_RUNTIME } from '../testing/ops-status-play.ts'
 
 const WORKING: ComponentState = { status: 'working', since: 0, holdMs: 10_000 }
 const ALL_WORK: LevelState = { level: 'full', components: { store: WORKING, agent: WORKING, link: WORKING } }
@@ -65,14 +67,7 @@ async function createPlay(changes: Partial<StatusSources> = {}) {
     backlog: () => undefined,
     told: () => [],
     processes: () => ALONE,
-    runtime: () => ({
-      loopLagP99Ms: undefined,
-      heapUsedBytes: 1,
-      heapLimitBytes: 2,
-      residentBytes: 3,
-      openFiles: undefined,
-      openFilesMax: undefined,
-    }),
+    runtime: () => SOME_RUNTIME,
     settings: [{ name: 'BRAND', value: 'generic' }],
     areActionsOn: false,
     ...changes,

@@ -7,21 +7,12 @@ import { createOpsAccess, type OpsDoor } from './ops-access.ts'
 import { createOpsFormTokens, registerOpsActions } from './ops-actions.ts'
 import type { OpsStatus } from './ops-status.ts'
 import { registerOpsStatus } from './ops-status-route.ts'
+import { SOME_PROCESS, SOME_RUNTIME } from '../testing/ops-status-play.ts'
 
 const TOKEN = 'correct-horse-battery-staple-0123456789'
 const HOST = 'chat.example.gov.uk'
 const AT = '2026-01-05T09:10:00.000Z'
-const self = {
-  id: 'self',
-  node: 'pod-1',
-  version: '1.2.3',
-  commit: 'abc',
-  phase: 'running',
-  level: 'full',
-  isolated: [],
-  startedAt: AT,
-  isThis: true,
-} as const
+const self = { ...SOME_PROCESS, startedAt: AT }
 
 /** A status with something hostile in every place that is not ours alone. */
 const status: OpsStatus = {
@@ -46,14 +37,7 @@ const status: OpsStatus = {
   answers: [],
   changes: [],
   processes: { isShared: false, asOf: undefined, list: [self] },
-  runtime: {
-    loopLagP99Ms: undefined,
-    heapUsedBytes: 1,
-    heapLimitBytes: 2,
-    residentBytes: 3,
-    openFiles: undefined,
-    openFilesMax: undefined,
-  },
+  runtime: SOME_RUNTIME,
   settings: [{ name: 'SERVICE_NAME', value: '"><img src=x>' }],
   actions: { areOn: true },
   unknown: [],

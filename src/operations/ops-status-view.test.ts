@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { DependencyStatus, OpsStatus } from './ops-status.ts'
 import { viewOf } from './ops-status-view.ts'
 import { durationOf, momentOf, quantileOf } from './plain-figures.ts'
+import { SOME_PROCESS } from '../testing/ops-status-play.ts'
 
 const AT = '2026-01-05T09:10:00.000Z'
 const BEFORE = '2026-01-05T09:06:00.000Z'
@@ -32,17 +33,7 @@ const agent: DependencyStatus = {
   retries: { available: 3, reserve: 10 },
 }
 
-const self = {
-  id: 'self',
-  node: 'pod-1',
-  version: '1.2.3',
-  commit: 'abc',
-  phase: 'running',
-  level: 'full',
-  isolated: [],
-  startedAt: BEFORE,
-  isThis: true,
-} as const
+const self = { ...SOME_PROCESS, startedAt: BEFORE }
 
 const calm: OpsStatus = {
   at: AT,

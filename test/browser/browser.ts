@@ -2,6 +2,7 @@
 import { AxeBuilder } from '@axe-core/playwright'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page, type WebSocketRoute } from 'playwright-core'
 import * as v from 'valibot'
+import { expect } from 'vitest'
 import { createHeldAgent, type HeldAgent } from '../held-agent.ts'
 import { startServer, temporaryFolder, type RunningServer } from '../server-process.ts'
 
@@ -117,6 +118,19 @@ export async function ask(page: Page, question: string): Promise<void> {
 
 const messagesSchema = v.object({ messages: v.array(v.object({ role: v.string(), content: v.string() })) })
 
+/** Waits until the page shows this text. */
+export const until = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor()
+
+/** The agent answers these questions, one after the other, and is asked them in this order. */
+export async function answerAll(agent: HeldAgent, ...questions: readonly string[]): Promise<void> {
+  for (const text of questions) {
+    const question = await agent.asked()
+    expect(question.content).toBe(text)
+    question.say(`About ${text}`)
+    question.finish()
+  }
+}
+
 /** The questions that the server's log holds for the page's conversation, in its order. */
 export async function questionsIn(page: Page): Promise<readonly string[]> {
   const session = new URL(page.url()).pathname.split('/').at(-1)
@@ -142,7 +156,7 @@ export async function freeze(page: Page): Promise<Disposable> {
   // Nothing says which process is the tab's: it is the one that has been busy.
   const before = await renderers()
   await page.evaluate(() => {
-    for (const until = performance.now() + 300; performance.now() < until;);
+    for (const end = performance.now() + 300; performance.now() < end;);
   })
   const spent = [...(await renderers())].map(([id, cpuTime]) => ({ id, spent: cpuTime - (before.get(id) ?? 0) }))
   const [busiest] = spent.toSorted((one, other) => other.spent - one.spent)

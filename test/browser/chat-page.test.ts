@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
 import type { HeldQuestion } from '../held-agent.ts'
 import { startServer, temporaryFolder } from '../server-process.ts'
-import { accessibilityFaults, ask, blockLinks, createSite, sidewaysScroll, type Site } from './browser.ts'
+import { accessibilityFaults, ask, blockLinks, createSite, sidewaysScroll, type Site, until } from './browser.ts'
 
 let site: Site
 beforeAll(async () => {
@@ -13,7 +13,6 @@ afterAll(() => site[Symbol.asyncDispose]())
 /** What stands in the conversation, as people read it. */
 const said = async (page: Page): Promise<string> => (await page.locator('#messages').innerText()).replace(/\s+/g, ' ')
 const focused = (page: Page): Promise<string> => page.evaluate(() => document.activeElement?.id ?? '')
-const until = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor()
 
 /** Answers the next question whole. */
 async function answerNext(text: string): Promise<HeldQuestion> {

@@ -1,24 +1,12 @@
 /** What becomes of questions with the storage of real devices, and when their conversation has closed. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Page } from 'playwright-core'
-import { accessibilityFaults, ask, createSite, keeps, lossy, questionsIn, type Site } from './browser.ts'
+import { accessibilityFaults, ask, createSite, keeps, lossy, questionsIn, type Site, answerAll, until } from './browser.ts'
 
 let site: Site
 beforeAll(async () => {
   site = await createSite()
 })
 afterAll(() => site[Symbol.asyncDispose]())
-
-const until = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor()
-/** Answers whatever is asked from now on, one after the other. */
-async function answer(...questions: readonly string[]): Promise<void> {
-  for (const text of questions) {
-    const question = await site.agent.asked()
-    expect(question.content).toBe(text)
-    question.say(`About ${text}`)
-    question.finish()
-  }
-}
 
 describe('a device', () => {
   test('[K26][K39][W91] that forbids storage sends all the same, and leaves the question in the box until the server has it', async () => {
@@ -37,7 +25,7 @@ describe('a device', () => {
     expect(await page.getByLabel('Your question').inputValue()).toBe('Not kept?')
     network.loses = 'nothing'
     await network.cut()
-    await answer('Not kept?')
+    await answerAll(site.agent, 'Not kept?')
     await until(page, 'About Not kept?')
     expect(await page.getByLabel('Your question').inputValue()).toBe('')
     expect(await questionsIn(page)).toEqual(['Not kept?'])
@@ -72,7 +60,7 @@ describe('a device', () => {
     await keeps(page, 0)
     await page.evaluate('order.length = 0')
     await ask(page, 'In order?')
-    await answer('In order?')
+    await answerAll(site.agent, 'In order?')
     await until(page, 'About In order?')
     await keeps(page, 0)
     const order = await page.evaluate<readonly string[]>('order')
@@ -113,12 +101,12 @@ describe('a device', () => {
     await keeps(page, 1)
     network.loses = 'nothing'
     await network.cut()
-    await answer('Newer?')
+    await answerAll(site.agent, 'Newer?')
     await until(page, 'About Newer?')
     await keeps(page, 0)
     await upgrade(3, ['outbox'])
     await ask(page, 'Strange?')
-    await answer('Strange?')
+    await answerAll(site.agent, 'Strange?')
     await until(page, 'About Strange?')
     expect(await questionsIn(page)).toEqual(['Newer?', 'Strange?'])
     expect(visitor.faults).toEqual([])
@@ -132,12 +120,12 @@ describe('a device', () => {
     const devtools = await visitor.context.newCDPSession(page)
     await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url, quotaSize: 1 })
     await ask(page, 'No room?')
-    await answer('No room?')
+    await answerAll(site.agent, 'No room?')
     await until(page, 'About No room?')
     await devtools.send('Storage.overrideQuotaForOrigin', { origin: site.url })
     await devtools.send('Storage.clearDataForOrigin', { origin: site.url, storageTypes: 'indexeddb' })
     await ask(page, 'Emptied?')
-    await answer('Emptied?')
+    await answerAll(site.agent, 'Emptied?')
     await until(page, 'About Emptied?')
     expect(await questionsIn(page)).toEqual(['No room?', 'Emptied?'])
     await keeps(page, 0)
@@ -179,14 +167,14 @@ describe('a device', () => {
       })
     })
     await page.reload()
-    await answer('Mine?')
+    await answerAll(site.agent, 'Mine?')
     await until(page, 'About Mine?')
     await until(page, 'You wrote this with another version of this page')
     await until(page, 'Not sent. We could not send this')
     expect(await page.getByText('Theirs?').count()).toBe(0)
     expect(await questionsIn(page)).toEqual(['Mine?'])
     await page.getByRole('button', { name: /Send now.*From the future/ }).click()
-    await answer('From the future?')
+    await answerAll(site.agent, 'From the future?')
     await until(page, 'About From the future?')
     await page.getByRole('button', { name: /Delete.*xxx/ }).click()
     await keeps(page, 1)
@@ -274,7 +262,7 @@ test('[W94][K95] a conversation that has closed gives back what was never sent, 
     await route.abort()
   })
   await send()
-  await answer('Too late?')
+  await answerAll(site.agent, 'Too late?')
   await closed.unroute('**/conversations')
   await closed.goto(url)
   await boxes.nth(1).waitFor()

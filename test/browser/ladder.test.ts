@@ -1,7 +1,7 @@
 /** Networks that let no socket through: the page goes on by events and requests, and nobody notices. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BrowserContext, Page, WebSocketRoute } from 'playwright-core'
-import { ask, createSite, questionsIn, type Site } from './browser.ts'
+import { ask, createSite, questionsIn, type Site, until } from './browser.ts'
 
 let site: Site
 beforeAll(async () => {
@@ -9,7 +9,6 @@ beforeAll(async () => {
 })
 afterAll(() => site[Symbol.asyncDispose]())
 
-const until = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor()
 const said = async (page: Page): Promise<string> => (await page.locator('#messages').innerText()).replace(/\s+/g, ' ')
 
 interface Proxy {

@@ -14,6 +14,8 @@ import {
   questionsIn,
   type Site,
   type Visitor,
+  answerAll,
+  until,
 } from './browser.ts'
 
 let site: Site
@@ -21,17 +23,6 @@ beforeAll(async () => {
   site = await createSite()
 })
 afterAll(() => site[Symbol.asyncDispose]())
-
-const until = (page: Page, text: string): Promise<void> => page.getByText(text).first().waitFor()
-/** Answers whatever is asked from now on, one after the other. */
-async function answer(...questions: readonly string[]): Promise<void> {
-  for (const text of questions) {
-    const question = await site.agent.asked()
-    expect(question.content).toBe(text)
-    question.say(`About ${text}`)
-    question.finish()
-  }
-}
 
 describe('a tab that dies while it sends', () => {
   test.each(['questions', 'answers'] as const)('[K25][K27][K29] and is loaded again loses nothing: %s were lost', async (loses) => {
@@ -46,7 +37,7 @@ describe('a tab that dies while it sends', () => {
     await keeps(page, 2)
     network.loses = 'nothing'
     await page.reload()
-    await answer('First?', 'Second?')
+    await answerAll(site.agent, 'First?', 'Second?')
     await until(page, 'About Second?')
     expect(await questionsIn(page)).toEqual(['First?', 'Second?'])
     await keeps(page, 0)
@@ -154,7 +145,7 @@ describe('a device without a network', () => {
     await box.press('Enter')
     await until(page, '2 questions are waiting to be sent.')
     await visitor.context.setOffline(false)
-    await answer('Keep me?', 'Changed?')
+    await answerAll(site.agent, 'Keep me?', 'Changed?')
     await until(page, 'About Changed?')
     expect(await questionsIn(page)).toEqual(['Keep me?', 'Changed?'])
     await keeps(page, 0)
@@ -185,7 +176,7 @@ describe('a device without a network', () => {
     const second = await open()
     const again = second.pages()[0] ?? (await second.newPage())
     await again.goto(url)
-    await answer('Morning?', 'Noon?', 'Night?')
+    await answerAll(site.agent, 'Morning?', 'Noon?', 'Night?')
     await until(again, 'About Night?')
     expect(await questionsIn(again)).toEqual(['Morning?', 'Noon?', 'Night?'])
     await second.close()
@@ -217,7 +208,7 @@ test('[K37] a page that comes back from the back/forward cache goes on as if it 
   await until(page, 'The second part.')
   expect(await page.locator('body[data-kept]').count()).toBe(1)
   await ask(page, 'And now?')
-  await answer('And now?')
+  await answerAll(site.agent, 'And now?')
   await until(page, 'About And now?')
   expect(visitor.faults).toEqual([])
   await visitor.context.close()

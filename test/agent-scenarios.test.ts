@@ -5,6 +5,7 @@
  * Times are a tenth to a half of the product's own, so that an outage takes seconds.
  */
 import { afterAll, expect, test } from 'vitest'
+import { freePort } from './free-port.ts'
 import { ApiClient } from './api-client.ts'
 import { onAction, onBreaker } from './processes.ts'
 import { startServer, startSimulator, temporaryFolder, type RunningServer, type RunningSimulator } from './server-process.ts'
@@ -116,7 +117,8 @@ test.concurrent(
 test.concurrent(
   '[O45] dies in the middle of an answer: what was said stays, what is asked next waits and is answered when it is back',
   async () => {
-    await using scene = await createScene({ flags: ['--first-ms', '0', '--chunk-ms', '100'] })
+    const port = String(await freePort())
+    await using scene = await createScene({ flags: ['--first-ms', '0', '--chunk-ms', '100', '--port', port] })
     const { server, person, simulator } = scene
     const session = await person.createSession()
     await person.ask(session, QUESTION)
@@ -128,7 +130,7 @@ test.concurrent(
     expect(await pageOf(person, session)).toContain('This answer was cut off and is not complete.')
     await person.ask(session, 'What does sent mean?')
     expect(await person.until(session, helpFor(2))).toMatchObject({ role: 'system', metadata: { fallback: true } })
-    await using back = await startSimulator('--port', new URL(simulator.url).port, ...SWIFT)
+    await using back = await startSimulator('--port', port, ...SWIFT)
     await recovery('dies in mid-answer', person.until(session, endOf(2)))
     expect([endOf(2)(await person.messages(session)), (await statsOf(back)).questions]).toEqual(['complete', 1])
     expect((await person.messages(session)).find(({ id }) => id === cut?.id)).toEqual(cut)

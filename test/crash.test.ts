@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { freePort } from './free-port.ts'
 import { ApiClient, type Message } from './api-client.ts'
 import { createHeldAgent } from './held-agent.ts'
 import { startServer, startSimulator, temporaryFolder } from './server-process.ts'
@@ -174,7 +175,8 @@ test('[O30] when the agent is killed in the middle of an answer, the text stays 
 
 test('[O30] when the agent is back, the next question is answered', async () => {
   using folder = temporaryFolder()
-  const first = await startSimulator(...UNHURRIED)
+  const port = String(await freePort())
+  const first = await startSimulator(...UNHURRIED, '--port', port)
   await using server = await startServer({ dataDir: folder.path, agentUrl: first.url })
   const person = new ApiClient(server.url)
   const session = await person.createSession()
@@ -183,7 +185,7 @@ test('[O30] when the agent is back, the next question is answered', async () => 
   await first.kill('SIGKILL')
   await person.until(session, (messages) => messages.find(({ status }) => status === 'interrupted'))
 
-  await using second = await startSimulator('--first-ms', '0', '--chunk-ms', '0', '--port', new URL(first.url).port)
+  await using second = await startSimulator('--first-ms', '0', '--chunk-ms', '0', '--port', port)
   expect(second.url).toBe(first.url)
   await person.ask(session, 'How do I keep a copy?')
   const messages = await person.until(session, answered)

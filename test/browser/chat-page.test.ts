@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
+import { freePort } from '../free-port.ts'
 import type { HeldQuestion } from '../held-agent.ts'
 import { startServer, temporaryFolder } from '../server-process.ts'
 import { accessibilityFaults, ask, blockLinks, createSite, sidewaysScroll, type Site, until } from './browser.ts'
@@ -376,7 +377,7 @@ describe('when something is missing', () => {
 
   test('[W20][W26] a server that dies and comes back loses nothing, and the page says both', async () => {
     using folder = temporaryFolder()
-    const options = { dataDir: folder.path, agentUrl: site.agent.url }
+    const options = { dataDir: folder.path, agentUrl: site.agent.url, env: { PORT: String(await freePort()) } }
     const first = await startServer(options)
     const visitor = await site.visitor({ baseURL: first.url })
     const page = await visitor.begin()
@@ -390,7 +391,7 @@ describe('when something is missing', () => {
     await page.getByLabel('Your question').fill('While away?')
     await page.keyboard.press('Enter')
     await until(page, 'Not sent yet. Waiting for a connection.')
-    await using second = await startServer({ ...options, env: { PORT: new URL(first.url).port } })
+    await using second = await startServer(options)
     expect(second.url).toBe(first.url)
     const again = await site.agent.asked()
     again.say('Whole.')

@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,6 +9,7 @@ import { createClient } from '@redis/client'
 import { createClock } from '../../src/app/ports.ts'
 import type { ConversationLog } from '../../src/conversation-log/conversation-log.ts'
 import type { RedisAddress, Reply } from '../../src/conversation-log/redis-connection.ts'
+import { freePort } from '../free-port.ts'
 
 const REDIS_SERVER = process.env['REDIS_SERVER_PATH'] ?? '/usr/bin/redis-server'
 const HOST = '127.0.0.1'
@@ -101,26 +101,6 @@ async function ready(child: ChildProcess): Promise<void> {
   child.once('error', reject)
   child.once('exit', () => reject(new Error(`redis-server ended:\n${lines.join('\n')}`)))
   await promise
-}
-
-/** A port that nobody listens on, and whose Cluster bus (10,000 above) nobody does either. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = await listenOnce(0)
-    if (port > 50_000) continue
-    if (await listenOnce(port + 10_000).catch(() => undefined)) return port
-  }
-}
-
-async function listenOnce(port: number): Promise<number> {
-  const server = createServer()
-  server.listen(port, HOST)
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 /** Asks again and again until `read` makes something of it; the test's own time limit ends what never comes. */

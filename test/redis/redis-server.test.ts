@@ -5,7 +5,8 @@ import { createRecordedEvents } from '../../src/testing/recorded-events.ts'
 import { createPartitions, PARTITIONS, visitorKey } from '../../src/conversation-log/redis-partitions.ts'
 import { ChatTown, NOTHING_WRONG } from './chat-town.ts'
 import { network, newPrefix, openLog, random } from './open-log.ts'
-import { addressOf, freePort, isBack, startRedis, until, type RedisProcess } from './redis-process.ts'
+import { freePort } from '../free-port.ts'
+import { addressOf, isBack, startRedis, until, type RedisProcess } from './redis-process.ts'
 import { startProxy } from './tcp-proxy.ts'
 
 const unavailable = { name: 'LogError', kind: 'unavailable', isRetryable: true }
